@@ -1,0 +1,1 @@
+"""RANet, the Ranking Attention Network for fast video object segmentation, in JAX and Flax."""

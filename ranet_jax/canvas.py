@@ -1,0 +1,75 @@
+"""Fitting frames of any size onto the network's canvas, and labels back, on the host."""
+
+import cv2
+import numpy as np
+
+
+def _resize_nearest(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Nearest neighbour with source index `floor(i * in / out)`."""
+    rows = np.arange(height) * labels.shape[0] // height
+    columns = np.arange(width) * labels.shape[1] // width
+    return labels[rows][:, columns]
+
+
+class Canvas:
+    """The place of a video's frames on the canvas.
+
+    A frame that fits with one side touching, such as DAVIS's 480 x 854 on 480 x 864, is not resized.
+    Any other is scaled to fit, aspect kept, both sides made even, and centred on black.
+
+    Attributes:
+        size: height and width of the video's frames.
+    """
+
+    def __init__(self, size: tuple[int, int], canvas: tuple[int, int]) -> None:
+        """Places frames of `size` (height, width) on a canvas of `canvas` (height, width)."""
+        self.size = size
+        self._canvas = canvas
+        h, w = size
+        scale = min(canvas[0] / h, canvas[1] / w)
+        # A panorama still keeps two rows; the epsilon keeps 0.999... of an exact fit from losing two.
+        self._scaled = tuple(max(2, int(side * scale + 1e-6) // 2 * 2) for side in (h, w))
+        self._start = tuple((c - s) // 2 for c, s in zip(canvas, self._scaled, strict=True))
+
+    def _place(self, scaled: np.ndarray) -> np.ndarray:
+        """Centres a scaled image on an empty canvas."""
+        placed = np.zeros((*self._canvas, *scaled.shape[2:]), scaled.dtype)
+        (y, x), (h, w) = self._start, self._scaled
+        placed[y : y + h, x : x + w] = scaled
+        return placed
+
+    def fit_frame(self, frame: np.ndarray) -> np.ndarray:
+        """Fits a frame: half-pixel bilinear.
+
+        Args:
+            frame: uint8 RGB, [h, w, 3] of the video's size.
+
+        Returns:
+            uint8 RGB, the canvas's size.
+        """
+        if self._scaled != self.size:
+            frame = cv2.resize(frame, self._scaled[::-1], interpolation=cv2.INTER_LINEAR)
+        return self._place(frame)
+
+    def fit_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Fits labels: nearest neighbour.
+
+        Args:
+            labels: [h, w] of the video's size.
+
+        Returns:
+            Labels of the canvas's size, 0 on its border.
+        """
+        return self._place(_resize_nearest(labels, *self._scaled))
+
+    def restore_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Brings labels of the canvas back to the video's size: border cut off, nearest neighbour.
+
+        Args:
+            labels: of the canvas's size.
+
+        Returns:
+            Labels [h, w] of the video's size.
+        """
+        (y, x), (h, w) = self._start, self._scaled
+        return _resize_nearest(labels[y : y + h, x : x + w], *self.size)

@@ -1,0 +1,150 @@
+"""Networks on disk, with orbax."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from ranet_jax.errors import InputError
+from ranet_jax.models.ranet import RANet, init_params
+
+
+class Network(NamedTuple):
+    """A network with its parameters.
+
+    Attributes:
+        model: the network.
+        params: its parameters, float32.
+        unused: tensors of an imported released file that the network does not use, by their PyTorch
+            name; kept so that an export gives back what was imported.
+    """
+
+    model: RANet
+    params: Any
+    unused: dict[str, Any]
+
+
+def describe_model(model: RANet) -> dict[str, Any]:
+    """The fields that make a network what it is, as JSON."""
+    names = [
+        field.name for field in dataclasses.fields(RANet) if field.name not in ("parent", "name")
+    ]
+    fields = {name: getattr(model, name) for name in names}
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()
+    }
+
+
+def build_model(description: dict[str, Any]) -> RANet:
+    """The network of a description by `describe_model`."""
+    return RANet(
+        **{
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in description.items()
+        }
+    )
+
+
+def check_destination(path: Path) -> None:
+    """Refuses a path that exists, because nothing already written may be lost."""
+    if path.exists():
+        raise InputError(f"{path} exists already; choose another name or remove it")
+
+
+def save_network(path: Path, network: Network) -> None:
+    """Writes a network; the folder appears under its name only when it is complete.
+
+    Args:
+        path: the new folder.
+        network: what to write.
+
+    Raises:
+        InputError: the path exists.
+    """
+    check_destination(path)
+    tree = {"params": network.params, "unused": network.unused}
+    ocp.save(path.resolve(), tree, custom_metadata={"model": describe_model(network.model)})
+
+
+def load_network(path: Path) -> Network:
+    """Reads a network.
+
+    Args:
+        path: a folder written by `save_network`.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: there is no such folder, it is no checkpoint or a half-written one, or its tensors
+            are not those of the network it says it holds; all of these are named.
+    """
+    if not path.exists():
+        raise InputError(
+            f"checkpoint {path} does not exist; make one with python -m ranet_jax.convert"
+        )
+    try:
+        metadata = ocp.metadata(path.resolve())
+        model = build_model(metadata.custom_metadata["model"])
+        tree = ocp.load(path.resolve())
+        params, unused = tree["params"], tree.get("unused") or {}
+    except (
+        Exception
+    ) as error:  # orbax raises many kinds, and each of them means the same to the user
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"checkpoint {path} is incomplete or not of ranet_jax ({reason}); write it again"
+        ) from None
+    check_params(params, model, f"checkpoint {path}")
+    return Network(model, params, unused)
+
+
+def check_params(params: Any, model: RANet, what: str) -> None:
+    """Checks that parameters are those of a model: all names and all shapes.
+
+    Args:
+        params: the parameter tree.
+        model: the network it should fit.
+        what: how to call the parameters in the error.
+
+    Raises:
+        InputError: lists every missing, extra and misshapen parameter.
+    """
+    expected = _shapes(jax.eval_shape(lambda: init_params(model, 0)))
+    compare_shapes(_shapes(params), expected, f"{what} does not fit its model")
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    """Shape of every leaf by its path."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): x.shape for path, x in leaves}
+
+
+def compare_shapes(
+    found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]], what: str
+) -> None:
+    """Compares names and shapes of tensors.
+
+    Args:
+        found: shape by name.
+        expected: likewise.
+        what: the beginning of the error.
+
+    Raises:
+        InputError: lists every missing, extra and misshapen name, in one message.
+    """
+    missing = sorted(expected.keys() - found.keys())
+    extra = sorted(found.keys() - expected.keys())
+    misshapen = [
+        f"{name} {tuple(found[name])} instead of {tuple(expected[name])}"
+        for name in sorted(expected.keys() & found.keys())
+        if tuple(found[name]) != tuple(expected[name])
+    ]
+    lists = {"missing": missing, "extra": extra, "misshapen": misshapen}
+    problems = [
+        f"{len(names)} {kind}: {', '.join(names)}" for kind, names in lists.items() if names
+    ]
+    if problems:
+        raise InputError(f"{what}: {'; '.join(problems)}")

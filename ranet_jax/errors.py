@@ -1,0 +1,22 @@
+"""What a user can mend: bad input ends a command with one clear line and exit code 2."""
+
+import sys
+from collections.abc import Callable
+
+
+class InputError(Exception):
+    """Input that cannot be used. The message names the file and the remedy, on one line."""
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Runs a command's `main`; an `InputError` becomes one line on stderr and exit code 2.
+
+    Args:
+        main: the command, without arguments. Any other exception passes through with its traceback,
+            because it is a fault of this program and not of the input.
+    """
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,184 @@
+"""The blocks that every part of the network is built from.
+
+All tensors are [b, h, w, c]. The dtype of the input is the dtype of the computation (float32, bfloat16
+or float64); parameters are stored in float32 and cast on use. No block keeps running statistics, so
+training and test behave alike.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+EPSILON = 1e-5
+
+
+def widen(x: Array) -> Array:
+    """Casts to at least float32: for statistics, norms and scores, which bfloat16 would spoil."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def standardize(x: Array) -> Array:
+    """Instance normalisation without scale and bias, a sample and a channel at a time.
+
+    The second moment is taken after centring, because `E[x^2] - E[x]^2` loses precision.
+
+    Args:
+        x: [b, h, w, c].
+
+    Returns:
+        float32 or wider, [b, h, w, c], of mean 0 and (biased) variance 1 over height and width.
+    """
+    x = widen(x)
+    centred = x - x.mean(axis=(1, 2), keepdims=True)
+    variance = jnp.square(centred).mean(axis=(1, 2), keepdims=True)
+    return centred * jax.lax.rsqrt(variance + EPSILON)
+
+
+def normalize_channels(x: Array) -> Array:
+    """Divides each feature vector by its length: `x / max(||x||, 1e-12)` over the channels."""
+    wide = widen(x)
+    # Inside the square root, so that the gradient of an all-zero vector is zero and not nan.
+    length = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(wide), axis=-1, keepdims=True), 1e-24))
+    return (wide / length).astype(x.dtype)
+
+
+def upsample(x: Array, factor: int) -> Array:
+    """Half-pixel bilinear upsampling (PyTorch's `align_corners=False`), no antialiasing.
+
+    Args:
+        x: [b, h, w, c].
+        factor: how many times larger.
+
+    Returns:
+        [b, factor * h, factor * w, c].
+    """
+    b, h, w, c = x.shape
+    shape = (b, factor * h, factor * w, c)
+    return jax.image.resize(x, shape, "linear", antialias=False)
+
+
+def upsample_corner_aligned(x: Array, factor: int) -> Array:
+    """Corner-aligned bilinear upsampling (PyTorch's `align_corners=True`).
+
+    The first and the last output pixel of a row or column coincide with the first and the last input
+    pixel, so output position `i` reads input position `i * (in - 1) / (out - 1)`.
+
+    Args:
+        x: [b, h, w, c], height and width at least 2.
+        factor: how many times larger.
+
+    Returns:
+        [b, factor * h, factor * w, c].
+    """
+    b, h, w, c = x.shape
+    shape = (b, factor * h, factor * w, c)
+    dtype = widen(x).dtype
+    scale = jnp.array([(factor * h - 1) / (h - 1), (factor * w - 1) / (w - 1)], dtype)
+    # scale_and_translate reads input (i + 0.5 - translation) / scale - 0.5 for output i.
+    translation = 0.5 - 0.5 * scale
+    return jax.image.scale_and_translate(
+        x, shape, (1, 2), scale, translation, "linear", antialias=False
+    )
+
+
+class Conv(nn.Module):
+    """Convolution with PyTorch's "same" padding: `dilation * (size // 2)` on every side.
+
+    Attributes:
+        features: output channels.
+        size: kernel height and width, odd.
+        stride: step between outputs.
+        dilation: step between kernel taps.
+        use_bias: whether a bias is added.
+    """
+
+    features: int
+    size: int
+    stride: int = 1
+    dilation: int = 1
+    use_bias: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:  # [b, h, w, c] -> [b, h / stride, w / stride, features]
+        padding = self.dilation * (self.size // 2)
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.he_normal(), shape, jnp.float32)
+        y = jax.lax.conv_general_dilated(
+            x,
+            kernel.astype(x.dtype),
+            window_strides=(self.stride, self.stride),
+            padding=[(padding, padding)] * 2,
+            rhs_dilation=(self.dilation, self.dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            # Only matters in float32, where the default of GPU and TPU keeps 10 or 8 bits.
+            precision=jax.lax.Precision.HIGHEST,
+        )
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+            y = y + bias.astype(x.dtype)
+        return y
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation with a learned scale and bias, where ImageNet ResNets have BatchNorm."""
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:  # [b, h, w, c]
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
+        return (standardize(x) * scale + bias).astype(x.dtype)
+
+
+class ConvBlock(nn.Module):
+    """`IN -> ReLU -> convolution with bias`, then corner-aligned upsampling where asked for.
+
+    Attributes:
+        features: output channels.
+        size: kernel height and width.
+        factor: how many times larger the output is.
+    """
+
+    features: int
+    size: int = 3
+    factor: int = 1
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:  # [b, h, w, c] -> [b, factor * h, factor * w, features]
+        x = nn.relu(standardize(x)).astype(x.dtype)
+        x = Conv(self.features, self.size, use_bias=True, name="conv")(x)
+        return upsample_corner_aligned(x, self.factor) if self.factor > 1 else x
+
+
+class ResBlock(nn.Module):
+    """A bottleneck with a skip connection and parameter-free normalisation; keeps the shape.
+
+    Attributes:
+        middle: channels of the bottleneck.
+        dilation: of the 3x3 convolution.
+    """
+
+    middle: int
+    dilation: int = 1
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:  # [b, h, w, c]
+        y = Conv(self.middle, 1, name="conv1")(x)
+        y = nn.relu(standardize(y)).astype(x.dtype)
+        y = Conv(self.middle, 3, dilation=self.dilation, name="conv2")(y)
+        y = nn.relu(standardize(y)).astype(x.dtype)
+        y = Conv(x.shape[-1], 1, name="conv3")(y)
+        return nn.relu(standardize(y) + x).astype(x.dtype)
+
+
+class MultiScale(nn.Module):
+    """Sum of three 3x3 convolutions of dilations 1, 3 and 6 (the paper's text says 1, 6, 9)."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:  # [b, h, w, c] -> [b, h, w, features]
+        return sum(
+            Conv(self.features, 3, dilation=dilation, name=f"dilation{dilation}")(x)
+            for dilation in (1, 3, 6)
+        )

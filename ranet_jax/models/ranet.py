@@ -1,0 +1,102 @@
+"""RANet: a pure function of (params, template, current frame, previous masks)."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from ranet_jax.models.decoder import Decoder
+from ranet_jax.models.ranking import CELL, RankingAttention, correlate
+from ranet_jax.models.resnet import RESNET_BLOCKS, Encoder
+
+
+class RANet(nn.Module):
+    """The network; the defaults are the released model.
+
+    Linen's `setup` and not `@nn.compact`, because the encoder has two entries: once a video for the
+    template, and once for each later frame.
+
+    Attributes:
+        blocks: bottlenecks of each stage of the ResNet.
+        width: channels of its stem, which all other widths follow.
+        canvas: height and width of the input, multiples of 32.
+        kept: similarity maps that each stream keeps.
+        rule: how objects are ranked, "single" or "multi"; see `RankingAttention`.
+    """
+
+    blocks: tuple[int, ...] = RESNET_BLOCKS[101]
+    width: int = 64
+    canvas: tuple[int, int] = (480, 864)
+    kept: int = 256
+    rule: str = "single"
+
+    def setup(self) -> None:
+        """Builds the three parts."""
+        self.encoder = Encoder(self.blocks, self.width)
+        self.ranking = RankingAttention(self.width, self.kept, self.rule)
+        self.decoder = Decoder(self.width)
+
+    @property
+    def positions(self) -> int:
+        """How many kernels a template gives: 405 on the 480 x 864 canvas."""
+        h, w = self.canvas
+        return (h // CELL) * (w // CELL)
+
+    def template(self, frame: Array) -> Array:
+        """Turns template frames into kernels; computed once for a video.
+
+        Args:
+            frame: normalised RGB of the template, [b, h, w, 3].
+
+        Returns:
+            Kernels [b, positions, c], row-major; not of length 1, being means of 2x2 features.
+        """
+        _, matching = self.encoder(frame)
+        kernels = nn.avg_pool(matching, (2, 2), (2, 2))  # [b, h / 32, w / 32, c]
+        return kernels.reshape(kernels.shape[0], -1, kernels.shape[-1])
+
+    def __call__(self, kernels: Array, cells: Array, frame: Array, previous: Array) -> Array:
+        """Segments the current frame, all objects at once.
+
+        The dtype of `frame` is the dtype of the computation. Objects sit in slots; an empty slot is all
+        zero in `cells` and in `previous`, and its output means nothing.
+
+        Args:
+            kernels: of the template, [b, positions, c].
+            cells: each object's share of each template cell, [b, n, positions], 0..1, float32 or wider.
+            frame: normalised RGB of the current frame, [b, h, w, 3].
+            previous: each object's mask in the frame before, 0 or 1, [b, n, h, w].
+
+        Returns:
+            Logits [b, n, h, w] in the dtype of `frame`. Each object has a sigmoid of its own; the
+            paper's softmax over objects is not what the released model does.
+        """
+        features, matching = self.encoder(frame)
+        similarity = correlate(kernels, matching)
+        foreground, background = self.ranking(similarity, cells)
+        return self.decoder(features, foreground, background, previous)
+
+
+def small_ranet(rule: str = "single") -> RANet:
+    """The small variant for tests and demos: the same network, thin, shallow and on a small canvas."""
+    return RANet(blocks=(1, 1, 1, 1), width=16, canvas=(192, 320), kept=38, rule=rule)
+
+
+def init_params(model: RANet, seed: int) -> Any:
+    """Draws untrained parameters: He-normal convolutions, unit scales, zero biases.
+
+    Args:
+        model: the network.
+        seed: of the draw.
+
+    Returns:
+        The parameter tree, float32.
+    """
+    h, w = model.canvas
+    # Parameters do not depend on the input's values; jit drops all the rest of the computation.
+    kernels = jnp.zeros((1, model.positions, 8 * model.width))
+    cells, frame = jnp.zeros((1, 1, model.positions)), jnp.zeros((1, h, w, 3))
+    init = jax.jit(model.init)
+    return init(jax.random.key(seed), kernels, cells, frame, jnp.zeros((1, 1, h, w)))["params"]

@@ -1,0 +1,138 @@
+"""Correlation and the ranking attention module (RAM), the heart of RANet.
+
+Every position `j` of the template (15 x 27 = 405 of them on the 480 x 864 canvas) is a kernel; its
+correlation with the current frame is one similarity map. RAM scores the maps, keeps the best for the
+foreground and the best for the background, and hands them on in descending order of score, so that the
+decoder's channels mean "best match first" for whatever object.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from ranet_jax.models.layers import ConvBlock, ResBlock, widen
+
+CELL = 32
+"""Side, in pixels, of the cell of the canvas that one template position stands for."""
+
+
+def pool_mask(mask: Array) -> Array:
+    """Averages masks over the cells of the template.
+
+    Args:
+        mask: 0 or 1, [..., h, w].
+
+    Returns:
+        The covered share of each cell, [..., positions], row-major, in the dtype of the mask.
+    """
+    *lead, h, w = mask.shape
+    cells = mask.reshape(*lead, h // CELL, CELL, w // CELL, CELL)
+    return cells.mean(axis=(-3, -1)).reshape(*lead, -1)
+
+
+def correlate(kernels: Array, feature: Array) -> Array:
+    """Similarity maps: each kernel of the template with each position of the current frame.
+
+    Args:
+        kernels: [b, positions, c].
+        feature: matching feature of the current frame, [b, y, x, c].
+
+    Returns:
+        float32 or wider, [b, positions, y, x], about -1..1.
+    """
+    return jnp.einsum(
+        "bjc,byxc->bjyx",
+        kernels,
+        feature,
+        precision=jax.lax.Precision.HIGHEST,
+        preferred_element_type=widen(feature).dtype,
+    )
+
+
+class RankNetwork(nn.Module):
+    """The learned part of a score: it sees all similarity maps at once, laid out over the template.
+
+    Its input channels are positions of the pooled current frame, which ties its weights to the canvas.
+
+    Attributes:
+        width: channels of the ResNet's stem, which all widths follow.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:  # [b, rows, columns, positions] -> [b, positions]
+        x = ConvBlock(2 * self.width, name="conv1")(x)
+        x = ResBlock(self.width // 2, dilation=2, name="res")(x)
+        x = ConvBlock(1, name="conv2")(x)
+        return nn.relu(x).reshape(x.shape[0], -1)
+
+
+class RankingAttention(nn.Module):
+    """Ranks the similarity maps of the foreground and of the background of every object.
+
+    Attributes:
+        width: channels of the ResNet's stem.
+        kept: how many maps each stream keeps; at most the number of positions.
+        rule: "single", each object by itself against a background of 0s and 1s, as in the released
+            one-object models; or "multi", objects against one another with soft weights, as in the
+            released several-object model.
+    """
+
+    width: int
+    kept: int
+    rule: str
+
+    @nn.compact
+    def __call__(self, similarity: Array, cells: Array) -> tuple[Array, Array]:
+        """Selects the maps of both streams.
+
+        Differs from the paper, whose score is network + max: the released model takes
+        `max + 0.2 * relu(network)`, and 0 for a map outside the stream. Maps outside the stream are
+        zero maps, so any number of foreground cells fills the fixed size, 0 included.
+
+        Args:
+            similarity: [b, positions, y, x].
+            cells: each object's share of each template cell, [b, n, positions], 0..1. A slot that is
+                all zero is empty and takes no part in the ranking of others.
+
+        Returns:
+            Foreground and background maps, each [b, n, y, x, kept], best first.
+        """
+        b, positions, y, x = similarity.shape
+        n = cells.shape[1]
+        pooled = similarity.reshape(b, positions, y // 2, 2, x // 2, 2).max(axis=(3, 5))
+        pooled = pooled.reshape(b, positions, -1)  # [b, positions, positions]
+        peak = pooled.max(axis=-1)[:, None]  # [b, 1, positions]
+        network = RankNetwork(self.width, name="network")
+
+        def rank(maps: Array) -> Array:  # [b, positions, positions] -> [b, positions]
+            # Space is now the template's, channels are the current frame's positions.
+            return network(maps.reshape(-1, y // 2, x // 2, positions)) * 0.2
+
+        def select(scores: Array, weights: Array) -> Array:  # both [b, n, candidates]
+            _, index = jax.lax.top_k(scores, self.kept)
+            weight = jnp.take_along_axis(weights, index, axis=-1)[..., None, None]
+            maps = jax.vmap(lambda sample, chosen: sample[chosen])(similarity, index % positions)
+            return jnp.moveaxis(weight * maps, 2, -1)  # [b, n, y, x, kept]
+
+        if self.rule == "single":
+            streams = jnp.stack([cells, (1 - cells >= 0.9).astype(cells.dtype)], axis=1)
+            maps = streams[..., None] * pooled[:, None, None]  # [b, 2, n, positions, positions]
+            learned = rank(maps.reshape(-1, positions, positions)).reshape(streams.shape)
+            scores = streams * peak[:, None] + learned * (streams != 0)
+            return select(scores[:, 0], streams[:, 0]), select(scores[:, 1], streams[:, 1])
+
+        everything = jnp.concatenate([1 - cells.sum(axis=1, keepdims=True), cells], axis=1)
+        scores = everything * (peak + rank(pooled)[:, None])  # [b, n + 1, positions]
+        foreground = select(scores[:, 1:], cells)
+        # The background of object i: all maps of all others, the real background first. An object's own
+        # maps and those of empty slots come after all others, and so are never among the best.
+        rivals = jnp.arange(n + 1) != jnp.arange(1, n + 1)[:, None]  # [n, n + 1]
+        present = cells.any(axis=-1)  # [b, n]
+        present = jnp.concatenate([jnp.ones_like(present[:, :1]), present], axis=1)
+        allowed = (rivals & present[:, None])[..., None]  # [b, n, n + 1, 1]
+        contest = jnp.where(allowed, scores[:, None], -jnp.inf).reshape(b, n, -1)
+        weights = jnp.broadcast_to(everything[:, None], (b, n, n + 1, positions)).reshape(b, n, -1)
+        return foreground, select(contest, weights)

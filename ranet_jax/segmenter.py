@@ -1,0 +1,217 @@
+"""Segmenting a video: the pure pair `init` and `step`, and a small class for Python users."""
+
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from ranet_jax import checkpoint
+from ranet_jax.boxes import cut_frame, cut_labels, find_box, paste_probability
+from ranet_jax.canvas import Canvas
+from ranet_jax.errors import InputError
+from ranet_jax.models.ranet import RANet
+from ranet_jax.models.ranking import pool_mask
+from ranet_jax.models.resnet import normalize_frame
+
+SLOTS = (1, 2, 4, 8, 16)
+"""Numbers of objects that a compiled step has room for; a video uses the smallest that suffices."""
+
+PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
+"""Dtype of the computation by its name."""
+
+
+@flax.struct.dataclass
+class State:
+    """All that is remembered of a video: constant in size, however long the video.
+
+    Attributes:
+        kernels: of the template, [positions, c].
+        cells: each slot's share of each template cell, float32 or wider, [n, positions].
+        labels: masks of the last frame on the canvas, uint8 [h, w]: 0 background, i for slot i.
+    """
+
+    kernels: Array
+    cells: Array
+    labels: Array
+
+
+class VideoFunctions(NamedTuple):
+    """The two pure, jitted functions that segment a video; see `build`."""
+
+    init: Callable[[Any, Array, Array], State]
+    step: Callable[[Any, State, Array], tuple[State, Array]]
+
+
+@functools.cache
+def build(model: RANet, slots: int = 1, precision: str = "float32") -> VideoFunctions:
+    """Builds `init` and `step` of a network.
+
+    Both are pure and never leave the device: `step` may run under `lax.scan` over the frames of a clip,
+    and both under `vmap` over clips.
+
+    Args:
+        model: the network.
+        slots: room for objects, see `SLOTS`.
+        precision: of the computation, see `PRECISIONS`.
+
+    Returns:
+        `init(params, frame, labels) -> state` and `step(params, state, frame) -> (state, labels)`.
+        Frames are uint8 RGB [h, w, 3] and labels uint8 [h, w], 0 background and i for slot i, both on
+        the canvas of the model; see `Canvas` for other sizes.
+    """
+    dtype = PRECISIONS[precision]
+    wide = jnp.promote_types(dtype, jnp.float32)
+
+    def split(labels: Array) -> Array:  # [h, w] -> [slots, h, w]
+        return (labels == jnp.arange(1, slots + 1)[:, None, None]).astype(wide)
+
+    def cut(frame: Array, box: Array) -> Array:  # [h, w, 3] -> [1, h, w, 3]
+        return cut_frame(normalize_frame(frame, wide), box).astype(dtype)[None]
+
+    def init(params: Any, frame: Array, labels: Array) -> State:
+        box = find_box(labels > 0)
+        kernels = model.apply({"params": params}, cut(frame, box), method="template")[0]
+        cells = pool_mask(split(cut_labels(labels, box)))
+        return State(kernels, cells, labels)
+
+    def step(params: Any, state: State, frame: Array) -> tuple[State, Array]:
+        box = find_box(state.labels > 0)
+        previous = split(cut_labels(state.labels, box))
+        logits = model.apply(
+            {"params": params},
+            state.kernels[None],
+            state.cells[None],
+            cut(frame, box),
+            previous[None],
+        )[0]
+        present = state.cells.any(axis=-1)[:, None, None]
+        probability = jnp.where(present, jax.nn.sigmoid(logits.astype(wide)), 0)
+        probability = paste_probability(jnp.moveaxis(probability, 0, -1), box)  # [h, w, slots]
+        # Of equal probabilities the highest slot wins, and argmax names the first.
+        winner = slots - jnp.argmax(probability[..., ::-1], axis=-1)
+        labels = jnp.where(probability.max(axis=-1) > 0.5, winner, 0).astype(jnp.uint8)
+        return state.replace(labels=labels), labels
+
+    return VideoFunctions(jax.jit(init), jax.jit(step))
+
+
+class Segmenter:
+    """A network ready to segment videos of any size.
+
+    Compiled once for each size of `SLOTS` in use, ahead of time, so that no frame ever waits for the
+    compiler.
+
+    Attributes:
+        model: the network.
+        params: its parameters.
+        precision: of the computation.
+        compile_seconds: spent on compilation so far.
+    """
+
+    def __init__(self, model: RANet, params: dict, precision: str = "float32") -> None:
+        """Wraps a network.
+
+        Args:
+            model: the network.
+            params: its parameters.
+            precision: "float32", "bfloat16" or "float64" (which needs `jax_enable_x64`).
+        """
+        self.model = model
+        self.params = jax.device_put(params)
+        self.precision = precision
+        if precision == "float64" and not jax.config.jax_enable_x64:
+            raise InputError("float64 needs jax.config.update('jax_enable_x64', True) beforehand")
+        self.compile_seconds = 0.0
+        self._compiled: dict[int, VideoFunctions] = {}
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path, precision: str = "float32") -> "Segmenter":
+        """Loads the network of a checkpoint; see `checkpoint.load_network` for errors."""
+        network = checkpoint.load_network(Path(path))
+        return cls(network.model, network.params, precision)
+
+    def _compile(self, slots: int) -> VideoFunctions:
+        """The compiled `init` and `step` for a number of slots."""
+        if slots not in self._compiled:
+            start = time.perf_counter()
+            h, w = self.model.canvas
+            frame = jax.ShapeDtypeStruct((h, w, 3), jnp.uint8)
+            labels = jax.ShapeDtypeStruct((h, w), jnp.uint8)
+            functions = build(self.model, slots, self.precision)
+            state = jax.eval_shape(functions.init, self.params, frame, labels)
+            self._compiled[slots] = VideoFunctions(
+                functions.init.lower(self.params, frame, labels).compile(),
+                functions.step.lower(self.params, state, frame).compile(),
+            )
+            self.compile_seconds += time.perf_counter() - start
+        return self._compiled[slots]
+
+    def start(self, frame: np.ndarray, mask: np.ndarray) -> "Tracker":
+        """Starts a video.
+
+        Args:
+            frame: its first frame, uint8 RGB [h, w, 3], any size.
+            mask: ids of the objects in it, uint8 [h, w]; 0 is background. Ids need not be consecutive.
+
+        Returns:
+            The tracker to hand all later frames to.
+
+        Raises:
+            InputError: an empty mask, more objects than the largest of `SLOTS`, or sizes that differ.
+        """
+        return Tracker(self, frame, mask)
+
+
+class Tracker:
+    """One video under way: hands each frame to the device and brings its labels back.
+
+    Attributes:
+        ids: ids of the objects, ascending; slot i holds `ids[i - 1]`.
+    """
+
+    def __init__(self, segmenter: Segmenter, frame: np.ndarray, mask: np.ndarray) -> None:
+        """Starts a video; see `Segmenter.start`."""
+        if mask.shape != frame.shape[:2]:
+            raise InputError(f"the mask is {mask.shape} but its frame is {frame.shape[:2]}")
+        self.ids = np.setdiff1d(mask, [0])
+        if not self.ids.size:
+            raise InputError("the first mask is empty; mark at least one object in it")
+        if self.ids.size > SLOTS[-1]:
+            raise InputError(
+                f"the first mask has {self.ids.size} objects; at most {SLOTS[-1]} fit at once"
+            )
+        slots = next(size for size in SLOTS if size >= self.ids.size)
+        functions = segmenter._compile(slots)
+        self._params, self._step = segmenter.params, functions.step
+        self._canvas = Canvas(frame.shape[:2], segmenter.model.canvas)
+        self._id_of_slot = np.concatenate([[0], self.ids]).astype(np.uint8)
+        slot_of_id = np.zeros(256, np.uint8)
+        slot_of_id[self.ids] = np.arange(1, self.ids.size + 1)
+        labels = self._canvas.fit_labels(slot_of_id[mask])
+        self._state = functions.init(self._params, self._canvas.fit_frame(frame), labels)
+
+    def step(self, frame: np.ndarray) -> np.ndarray:
+        """Segments the next frame.
+
+        Args:
+            frame: uint8 RGB [h, w, 3], of the first frame's size.
+
+        Returns:
+            uint8 [h, w], the ids of the first mask.
+
+        Raises:
+            InputError: the frame has another size than the first.
+        """
+        if frame.shape[:2] != self._canvas.size:
+            raise InputError(
+                f"a frame is {frame.shape[:2]} but the first is {self._canvas.size}; start anew"
+            )
+        self._state, labels = self._step(self._params, self._state, self._canvas.fit_frame(frame))
+        return self._id_of_slot[self._canvas.restore_labels(np.asarray(labels))]

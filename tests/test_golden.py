@@ -1,0 +1,221 @@
+"""The network, the protocol and whole videos against the released implementation, in float64.
+
+Run as a program, it prints the largest difference to each golden file.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ranet_jax.boxes import cut_frame, cut_labels, find_box, paste_probability
+from ranet_jax.canvas import Canvas
+from ranet_jax.convert import import_network
+from ranet_jax.data.images import read_frame, read_mask
+from ranet_jax.models.layers import upsample_corner_aligned
+from ranet_jax.models.ranking import pool_mask
+from ranet_jax.models.resnet import normalize_frame
+from ranet_jax.segmenter import Segmenter
+from tests.conftest import SHARED, needs_shared
+
+pytestmark = needs_shared
+
+CANVAS = Canvas((480, 854), (480, 864))
+SEQUENCES = ("blackswan", "car-shadow", "libby", "drift-straight")
+
+
+@functools.cache
+def load(name):
+    with np.load(SHARED / "golden" / f"{name}.npz") as arrays:
+        return dict(arrays)
+
+
+def frame_of(sequence, index):
+    return read_frame(SHARED / "davis/JPEGImages/480p" / sequence / f"{int(index):05d}.jpg")
+
+
+def mask_of(sequence, index):
+    path = SHARED / "davis/Annotations/480p" / sequence / f"{int(index):05d}.png"
+    return read_mask(path, binary=True)
+
+
+def split(labels, n):
+    return (labels == np.arange(1, n + 1)[:, None, None]).astype(np.float64)
+
+
+def run_network(released_file, golden, rule, template_labels, previous_labels):
+    """Template and current frame on the full canvas: kernels, logits and all intermediates."""
+    network = import_network(released_file, rule)
+    n = int(template_labels.max())
+    sequence, first, current = golden["frames"]
+    template, frame = (
+        normalize_frame(jnp.asarray(CANVAS.fit_frame(frame_of(sequence, index))), jnp.float64)[None]
+        for index in (first, current)
+    )
+    variables = {"params": network.params}
+    kernels = jax.jit(functools.partial(network.model.apply, method="template"))(
+        variables, template
+    )
+    cells = pool_mask(jnp.asarray(split(template_labels, n)))[None]
+    apply = jax.jit(functools.partial(network.model.apply, capture_intermediates=True))
+    logits, captured = apply(variables, kernels, cells, frame, split(previous_labels, n)[None])
+    return kernels, logits, captured["intermediates"], n
+
+
+def named_intermediates(kernels, logits, captured, n):
+    """Ours under the released names: {name: list of [1, h, w, c], a call each}."""
+    encoder, decoder = captured["encoder"], captured["decoder"]
+
+    def calls(node, index=0):
+        return list(node["__call__"][index][:, None])
+
+    def merged(node):  # foreground and background alternate in the released code
+        return [x for pair in zip(calls(node), calls(node, 1), strict=True) for x in pair]
+
+    features, _ = encoder["__call__"][0]
+    named = {f"encoder/{name}": [getattr(features, name)] for name in features._fields}
+    named |= {"template": [kernels.reshape(1, 15, 27, -1)]}
+    ours = {"L3": "reduce3", "L4": "reduce4", "L5": "reduce5", "L_g": "fuse"}
+    named |= {theirs: calls(encoder[name]) for theirs, name in ours.items()}
+    named["Ranking"] = calls(captured["ranking"]["network"]["conv2"])
+    merge = decoder["merge"]
+    named |= {"p_1": merged(merge["conv1"]), "res_1": merged(merge["res"])}
+    named["p_2"] = merged(merge["conv2"])
+    for level, (a, b, c) in {1: (3, 4, 5), 2: (2, 3, 4), 3: (1, 2, 3)}.items():
+        for digit, factor in ((a, 1), (b, 2), (c, 4)):
+            named[f"ls{level}{digit}"] = calls(decoder[f"skip{level}"][f"reduce{factor}"])
+    for level in (1, 2, 3):
+        named[f"R{level}.0"] = calls(decoder[f"level{level}_conv1"])
+        named[f"R{level}.2"] = calls(decoder[f"level{level}_scales"])
+    for level in (1, 2):
+        named[f"R{level}.3"] = calls(decoder[f"level{level}_res"])
+        named[f"R{level}"] = [upsample_corner_aligned(x, 2) for x in named[f"R{level}.3"]]
+    named["R3.3"] = [upsample_corner_aligned(x, 2) for x in named["R3.2"]]
+    named["R3.4"] = calls(decoder["level3_res"])
+    named["R3"] = named["logit"] = [x[..., None] for x in jnp.swapaxes(logits, 0, 1)]
+    named["logit"] = [jnp.moveaxis(logits, 1, -1)]
+    named["probability_samples"] = [jax.nn.sigmoid(named["logit"][0])]
+    return named
+
+
+def differences(golden, named):
+    """Largest difference to each golden intermediate: its samples, its mean and its deviation."""
+    found = {}
+    for key in [key.removesuffix("/val") for key in golden if key.endswith("/val")]:
+        name, _, call = key.rpartition("/")
+        name, call = (name, int(call)) if call.isdigit() else (key, 0)
+        ours = np.asarray(named[name][call]).transpose(0, 3, 1, 2)
+        assert ours.shape == tuple(golden[f"{key}/shape"]), key
+        found[key] = max(
+            np.abs(ours.ravel()[golden[f"{key}/idx"]] - golden[f"{key}/val"]).max(),
+            abs(ours.mean() - golden[f"{key}/mean"]),
+            abs(ours.std() - golden[f"{key}/std"]),
+        )
+    probability = np.asarray(named["probability_samples"][0])[0].transpose(2, 0, 1)[:, ::4, ::4]
+    # Stored in float32, so this one only tells that the whole map is right.
+    assert np.abs(probability - golden["probability"]).max() < 1e-6
+    return found
+
+
+def single_differences(released_file):
+    golden = load("net_single")
+    sequence, first, current = golden["frames"]
+    labels = [CANVAS.fit_labels(mask_of(sequence, i)) for i in (first, int(current) - 1)]
+    return differences(
+        golden, named_intermediates(*run_network(released_file, golden, "single", *labels))
+    )
+
+
+def multi_differences(released_file):
+    golden = load("net_multi")
+    labels = golden["template_labels"], golden["previous_labels"]
+    return differences(
+        golden, named_intermediates(*run_network(released_file, golden, "multi", *labels))
+    )
+
+
+@pytest.mark.parametrize("compare", [single_differences, multi_differences])
+def test_network_equals_the_released_one(float64, released_file, compare):
+    found = compare(released_file)
+    assert len(found) > 30
+    assert {key: value for key, value in found.items() if not value < 1e-8} == {}
+
+
+def protocol_differences():
+    golden = load("protocol")
+    boxed = jax.jit(find_box)
+    for (y0, x0, y1, x1), box in zip(golden["rectangles"], golden["rectangle_boxes"], strict=True):
+        mask = np.zeros((480, 864), bool)
+        mask[y0 : y1 + 1, x0 : x1 + 1] = True
+        assert boxed(mask).tolist() == box.tolist()
+    y, x = np.mgrid[:480, :864]
+    pattern = jnp.asarray(0.5 + 0.5 * np.sin(y / 37) * np.cos(x / 53))[..., None]
+    largest = 0.0
+    for key in [key.removesuffix("/box") for key in golden if key.endswith("/box")]:
+        labels = CANVAS.fit_labels(mask_of(*key.split("/")))
+        frame = normalize_frame(
+            jnp.asarray(CANVAS.fit_frame(frame_of(*key.split("/")))), jnp.float64
+        )
+        box, index = boxed(labels > 0), golden[f"{key}/idx"]
+        assert box.tolist() == golden[f"{key}/box"].tolist()
+        mask = np.asarray(cut_labels(jnp.asarray(labels), box))
+        assert mask.sum() == golden[f"{key}/mask_area"]
+        assert np.array_equal(mask.ravel()[index], golden[f"{key}/mask"])
+        cut = np.asarray(cut_frame(frame, box)).reshape(-1, 3)[index].T
+        pasted = np.asarray(paste_probability(pattern, box)).ravel()[index]
+        largest = max(
+            largest,
+            np.abs(cut - golden[f"{key}/frame"]).max(),
+            np.abs(pasted - golden[f"{key}/probability_on_canvas"]).max(),
+        )
+    return largest
+
+
+def test_protocol_equals_the_released_one(float64):
+    assert protocol_differences() < 1e-9
+
+
+@functools.cache
+def make_segmenter(released_file, rule):
+    network = import_network(released_file, rule)
+    return Segmenter(network.model, network.params, "float64")
+
+
+def differing_share(segmenter, golden, sequence):
+    """Share of the pixels of a run that differ from the released one's."""
+    masks = golden[sequence]
+    tracker = segmenter.start(frame_of(sequence, 0), masks[0])
+    wrong = [
+        np.mean(tracker.step(frame_of(sequence, index)) != masks[index])
+        for index in range(1, len(masks))
+    ]
+    return np.mean(wrong)
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES)
+@pytest.mark.parametrize("rule", ["single", "multi"])
+def test_video_equals_the_released_one(float64, released_file, rule, sequence):
+    golden = load(f"video_{rule}")
+    assert differing_share(make_segmenter(released_file, rule), golden, sequence) <= 1e-5
+
+
+if __name__ == "__main__":
+    import tempfile
+    from pathlib import Path
+
+    from tests.conftest import released_weights
+
+    jax.config.update("jax_enable_x64", True)
+    file = Path(tempfile.mkdtemp()) / "single.npz"
+    np.savez(file, **released_weights(0))
+    for compare in (single_differences, multi_differences):
+        worst = compare(file)
+        name = max(worst, key=worst.get)
+        print(f"{compare.__name__}: {worst[name]:.1e} ({name}), of {len(worst)} intermediates")
+    print(f"protocol: boxes and masks equal, values within {protocol_differences():.1e}")
+    for rule in ("single", "multi"):
+        for sequence in SEQUENCES:
+            share = differing_share(make_segmenter(file, rule), load(f"video_{rule}"), sequence)
+            print(f"video_{rule} {sequence}: {share:.1e} of the pixels differ")
