@@ -1,6 +1,7 @@
 """The object box: where it lies, how a frame is cut to it, and how a prediction goes back.
 
-Everything here runs on the device with traced boxes. A box is int32 [4]: y0, x0, y1, x1, ends excluded.
+Everything here runs on the device with traced boxes. A box is int32 [4]: y0, x0, y1, x1, ends
+excluded.
 """
 
 import functools
@@ -17,8 +18,8 @@ MARGIN = 1.5
 def _half_sides(canvas: tuple[int, int]) -> tuple[np.ndarray, ...]:
     """Half the height and width of the box, for every possible extent of a mask.
 
-    The released code truncates a float32, so one rounding error moves a box. Tables made once, here, by
-    NumPy give the same integers on every device, however its compiler rewrites a division.
+    The released code truncates a float32, so one rounding error moves a box. Tables made once,
+    here, by NumPy give the same integers on every device, however its compiler rewrites a division.
 
     Args:
         canvas: height and width.
@@ -122,7 +123,6 @@ def paste_probability(probability: Array, box: Array) -> Array:
     Returns:
         [h, w, n], zero outside the box.
     """
-    h, w, _ = probability.shape
     inside = []
     for axis, (start, end) in enumerate(((box[0], box[2]), (box[1], box[3]))):
         size = probability.shape[axis]

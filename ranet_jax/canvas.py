@@ -14,8 +14,8 @@ def _resize_nearest(labels: np.ndarray, height: int, width: int) -> np.ndarray:
 class Canvas:
     """The place of a video's frames on the canvas.
 
-    A frame that fits with one side touching, such as DAVIS's 480 x 854 on 480 x 864, is not resized.
-    Any other is scaled to fit, aspect kept, both sides made even, and centred on black.
+    A frame that fits with one side touching, such as DAVIS's 480 x 854 on 480 x 864, is not
+    resized. Any other is scaled to fit, aspect kept, both sides made even, and centred on black.
 
     Attributes:
         size: height and width of the video's frames.
@@ -27,7 +27,8 @@ class Canvas:
         self._canvas = canvas
         h, w = size
         scale = min(canvas[0] / h, canvas[1] / w)
-        # A panorama still keeps two rows; the epsilon keeps 0.999... of an exact fit from losing two.
+        # A panorama still keeps two rows; the epsilon keeps 0.999... of an exact fit from losing
+        # two.
         self._scaled = tuple(max(2, int(side * scale + 1e-6) // 2 * 2) for side in (h, w))
         self._start = tuple((c - s) // 2 for c, s in zip(canvas, self._scaled, strict=True))
 

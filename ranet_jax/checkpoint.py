@@ -1,14 +1,20 @@
 """Networks on disk, with orbax."""
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from ranet_jax.errors import InputError
-from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.models.ranet import RANet, abstract_params
+
+# orbax reports what it cannot read in warnings of many lines; here the error says it in one.
+for _name in ("absl", "asyncio"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class Network(NamedTuple):
@@ -65,7 +71,8 @@ def save_network(path: Path, network: Network) -> None:
     """
     check_destination(path)
     tree = {"params": network.params, "unused": network.unused}
-    ocp.save(path.resolve(), tree, custom_metadata={"model": describe_model(network.model)})
+    description = {"model": describe_model(network.model)}
+    ocp.save(path.resolve(), tree, custom_metadata=description)
 
 
 def load_network(path: Path) -> Network:
@@ -78,8 +85,8 @@ def load_network(path: Path) -> Network:
         The network.
 
     Raises:
-        InputError: there is no such folder, it is no checkpoint or a half-written one, or its tensors
-            are not those of the network it says it holds; all of these are named.
+        InputError: there is no such folder, it is no checkpoint or a half-written one, or its
+            tensors are not those of the network it says it holds; all of these are named.
     """
     if not path.exists():
         raise InputError(
@@ -88,17 +95,30 @@ def load_network(path: Path) -> Network:
     try:
         metadata = ocp.metadata(path.resolve())
         model = build_model(metadata.custom_metadata["model"])
-        tree = ocp.load(path.resolve())
-        params, unused = tree["params"], tree.get("unused") or {}
-    except (
-        Exception
-    ) as error:  # orbax raises many kinds, and each of them means the same to the user
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"checkpoint {path} is incomplete or not of ranet_jax ({reason}); write it again"
-        ) from None
-    check_params(params, model, f"checkpoint {path}")
-    return Network(model, params, unused)
+        stored = metadata.metadata
+        stored_params = stored["params"]
+    except Exception as error:  # orbax raises many kinds, and each means the same to the user
+        raise _describe_damage(path, error) from None
+    check_params(stored_params, model, f"checkpoint {path}")
+    try:
+        # As NumPy arrays, whatever device they were saved from.
+        tree = ocp.load(path.resolve(), jax.tree.map(_make_empty, stored))
+    except Exception as error:
+        raise _describe_damage(path, error) from None
+    return Network(model, tree["params"], tree["unused"])
+
+
+def _make_empty(leaf: Any) -> np.ndarray:
+    """An array of the shape and dtype of a stored one."""
+    return np.empty(leaf.shape, leaf.dtype)
+
+
+def _describe_damage(path: Path, error: Exception) -> InputError:
+    """What to say of a checkpoint that orbax cannot read."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return InputError(
+        f"checkpoint {path} is half written or not of ranet_jax ({reason}); write it again"
+    )
 
 
 def check_params(params: Any, model: RANet, what: str) -> None:
@@ -112,7 +132,7 @@ def check_params(params: Any, model: RANet, what: str) -> None:
     Raises:
         InputError: lists every missing, extra and misshapen parameter.
     """
-    expected = _shapes(jax.eval_shape(lambda: init_params(model, 0)))
+    expected = _shapes(abstract_params(model))
     compare_shapes(_shapes(params), expected, f"{what} does not fit its model")
 
 

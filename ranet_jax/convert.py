@@ -1,7 +1,8 @@
 """Weights of PyTorch in, weights for PyTorch out.
 
-    python -m ranet_jax.convert import SRC DEST     # a released RANet, or an ImageNet ResNet-50/101/152
-    python -m ranet_jax.convert export SRC DEST     # DEST.npz or DEST.safetensors, PyTorch's names
+    python -m ranet_jax.convert import SRC DEST     # a released RANet, or an ImageNet
+    ResNet-50/101/152 python -m ranet_jax.convert export SRC DEST     # DEST.npz or
+    DEST.safetensors, PyTorch's names
 
 This is the only module that knows PyTorch's names.
 """
@@ -11,17 +12,16 @@ import pickle
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.traverse_util
-import jax
 import numpy as np
 import safetensors.numpy
 
 from ranet_jax import checkpoint
 from ranet_jax.checkpoint import Network
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
 
 BACKBONE = "base_model."
@@ -121,7 +121,7 @@ def map_names(model: RANet) -> dict[str, Place]:
     modules = dict(HEAD)
     for theirs, ours in _resnet_modules(model.blocks):
         modules[BACKBONE + theirs] = f"encoder/resnet/{ours}"
-    shapes = flax.traverse_util.flatten_dict(_abstract_params(model), sep="/")
+    shapes = flax.traverse_util.flatten_dict(abstract_params(model), sep="/")
     places = {}
     for theirs, ours in modules.items():
         for leaf, name in (("kernel", "weight"), ("scale", "weight"), ("bias", "bias")):
@@ -130,14 +130,9 @@ def map_names(model: RANet) -> dict[str, Place]:
     return places
 
 
-def _abstract_params(model: RANet) -> Any:
-    """The parameter tree with shapes and dtypes alone."""
-    return jax.eval_shape(lambda: init_params(model, 0))
-
-
 def _torch_shapes(model: RANet) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor in PyTorch's order of axes, by its PyTorch name."""
-    leaves = flax.traverse_util.flatten_dict(_abstract_params(model), sep="/")
+    leaves = flax.traverse_util.flatten_dict(abstract_params(model), sep="/")
     # A broadcast zero has the shape without the memory.
     return {
         name: place.export_array(np.broadcast_to(0, leaves[place.path].shape)).shape
@@ -149,8 +144,8 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """Reads a file of named tensors.
 
     Args:
-        path: `.pth` or `.pt` (PyTorch, tensors alone: nothing in it is ever executed), `.safetensors`,
-            or `.npz`.
+        path: `.pth` or `.pt` (PyTorch, tensors alone: nothing in it is ever executed),
+            `.safetensors`, or `.npz`.
 
     Returns:
         float32 arrays by name; wrappers such as `state_dict` and `module.` are taken off.
@@ -195,7 +190,8 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         import torch
     except ImportError:
         raise InputError(
-            f"{path} needs PyTorch to be read; pip install 'ranet-jax[torch]', or convert it to .npz"
+            f"{path} needs PyTorch to be read; pip install 'ranet-jax[torch]', "
+            "or convert it to .npz"
         ) from None
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)

@@ -17,7 +17,7 @@ from ranet_jax.boxes import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.canvas import Canvas
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
-from ranet_jax.models.ranking import pool_mask
+from ranet_jax.models.ranking import pool_mask, split_labels
 from ranet_jax.models.resnet import normalize_frame
 
 SLOTS = (1, 2, 4, 8, 16)
@@ -53,8 +53,8 @@ class VideoFunctions(NamedTuple):
 def build(model: RANet, slots: int = 1, precision: str = "float32") -> VideoFunctions:
     """Builds `init` and `step` of a network.
 
-    Both are pure and never leave the device: `step` may run under `lax.scan` over the frames of a clip,
-    and both under `vmap` over clips.
+    Both are pure and never leave the device: `step` may run under `lax.scan` over the frames of a
+    clip, and both under `vmap` over clips.
 
     Args:
         model: the network.
@@ -63,14 +63,11 @@ def build(model: RANet, slots: int = 1, precision: str = "float32") -> VideoFunc
 
     Returns:
         `init(params, frame, labels) -> state` and `step(params, state, frame) -> (state, labels)`.
-        Frames are uint8 RGB [h, w, 3] and labels uint8 [h, w], 0 background and i for slot i, both on
-        the canvas of the model; see `Canvas` for other sizes.
+        Frames are uint8 RGB [h, w, 3] and labels uint8 [h, w], 0 background and i for slot i, both
+        on the canvas of the model; see `Canvas` for other sizes.
     """
     dtype = PRECISIONS[precision]
     wide = jnp.promote_types(dtype, jnp.float32)
-
-    def split(labels: Array) -> Array:  # [h, w] -> [slots, h, w]
-        return (labels == jnp.arange(1, slots + 1)[:, None, None]).astype(wide)
 
     def cut(frame: Array, box: Array) -> Array:  # [h, w, 3] -> [1, h, w, 3]
         return cut_frame(normalize_frame(frame, wide), box).astype(dtype)[None]
@@ -78,12 +75,12 @@ def build(model: RANet, slots: int = 1, precision: str = "float32") -> VideoFunc
     def init(params: Any, frame: Array, labels: Array) -> State:
         box = find_box(labels > 0)
         kernels = model.apply({"params": params}, cut(frame, box), method="template")[0]
-        cells = pool_mask(split(cut_labels(labels, box)))
+        cells = pool_mask(split_labels(cut_labels(labels, box), slots, wide))
         return State(kernels, cells, labels)
 
     def step(params: Any, state: State, frame: Array) -> tuple[State, Array]:
         box = find_box(state.labels > 0)
-        previous = split(cut_labels(state.labels, box))
+        previous = split_labels(cut_labels(state.labels, box), slots, wide)
         logits = model.apply(
             {"params": params},
             state.kernels[None],
@@ -105,8 +102,8 @@ def build(model: RANet, slots: int = 1, precision: str = "float32") -> VideoFunc
 class Segmenter:
     """A network ready to segment videos of any size.
 
-    Compiled once for each size of `SLOTS` in use, ahead of time, so that no frame ever waits for the
-    compiler.
+    Compiled once for each size of `SLOTS` in use, ahead of time, so that no frame ever waits for
+    the compiler.
 
     Attributes:
         model: the network.
@@ -158,13 +155,15 @@ class Segmenter:
 
         Args:
             frame: its first frame, uint8 RGB [h, w, 3], any size.
-            mask: ids of the objects in it, uint8 [h, w]; 0 is background. Ids need not be consecutive.
+            mask: ids of the objects in it, uint8 [h, w]; 0 is background. Ids need not be
+                consecutive.
 
         Returns:
             The tracker to hand all later frames to.
 
         Raises:
-            InputError: an empty mask, more objects than the largest of `SLOTS`, or sizes that differ.
+            InputError: an empty mask, more objects than the largest of `SLOTS`, or sizes that
+                differ.
         """
         return Tracker(self, frame, mask)
 

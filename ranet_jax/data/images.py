@@ -9,7 +9,7 @@ from ranet_jax.errors import InputError
 
 
 def _davis_palette() -> list[int]:
-    """The colours of DAVIS (those of Pascal VOC): each id's bits, three at a time, spread over RGB."""
+    """The colours of DAVIS, which are Pascal VOC's: an id's bits, three at a time, over RGB."""
     palette = []
     for identifier in range(256):
         red = green = blue = 0

@@ -18,7 +18,7 @@ from ranet_jax.models.resnet import Features
 
 
 class Merge(nn.Module):
-    """Merges the ranked similarity maps of one stream; foreground and background share the weights."""
+    """Merges the ranked maps of one stream; foreground and background share the weights."""
 
     width: int
 

@@ -1,8 +1,8 @@
 """The blocks that every part of the network is built from.
 
-All tensors are [b, h, w, c]. The dtype of the input is the dtype of the computation (float32, bfloat16
-or float64); parameters are stored in float32 and cast on use. No block keeps running statistics, so
-training and test behave alike.
+All tensors are [b, h, w, c]. The dtype of the input is the dtype of the computation (float32,
+bfloat16 or float64); parameters are stored in float32 and cast on use. No block keeps running
+statistics, so training and test behave alike.
 """
 
 import flax.linen as nn
@@ -61,8 +61,8 @@ def upsample(x: Array, factor: int) -> Array:
 def upsample_corner_aligned(x: Array, factor: int) -> Array:
     """Corner-aligned bilinear upsampling (PyTorch's `align_corners=True`).
 
-    The first and the last output pixel of a row or column coincide with the first and the last input
-    pixel, so output position `i` reads input position `i * (in - 1) / (out - 1)`.
+    The first and the last output pixel of a row or column coincide with the first and the last
+    input pixel, so output position `i` reads input position `i * (in - 1) / (out - 1)`.
 
     Args:
         x: [b, h, w, c], height and width at least 2.
@@ -121,7 +121,7 @@ class Conv(nn.Module):
 
 
 class InstanceNorm(nn.Module):
-    """Instance normalisation with a learned scale and bias, where ImageNet ResNets have BatchNorm."""
+    """Instance normalisation with learned scale and bias, in place of the ResNet's BatchNorm."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:  # [b, h, w, c]

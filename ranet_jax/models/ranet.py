@@ -5,6 +5,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from ranet_jax.models.decoder import Decoder
@@ -60,12 +61,13 @@ class RANet(nn.Module):
     def __call__(self, kernels: Array, cells: Array, frame: Array, previous: Array) -> Array:
         """Segments the current frame, all objects at once.
 
-        The dtype of `frame` is the dtype of the computation. Objects sit in slots; an empty slot is all
-        zero in `cells` and in `previous`, and its output means nothing.
+        The dtype of `frame` is the dtype of the computation. Objects sit in slots; an empty slot
+        is all zero in `cells` and in `previous`, and its output means nothing.
 
         Args:
             kernels: of the template, [b, positions, c].
-            cells: each object's share of each template cell, [b, n, positions], 0..1, float32 or wider.
+            cells: each object's share of each template cell, [b, n, positions], 0..1, float32 or
+                wider.
             frame: normalised RGB of the current frame, [b, h, w, 3].
             previous: each object's mask in the frame before, 0 or 1, [b, n, h, w].
 
@@ -80,12 +82,23 @@ class RANet(nn.Module):
 
 
 def small_ranet(rule: str = "single") -> RANet:
-    """The small variant for tests and demos: the same network, thin, shallow and on a small canvas."""
+    """The small variant for tests and demos: thin, shallow and on a small canvas."""
     return RANet(blocks=(1, 1, 1, 1), width=16, canvas=(192, 320), kept=38, rule=rule)
+
+
+def abstract_params(model: RANet) -> Any:
+    """The parameter tree of a network with shapes and dtypes alone."""
+    h, w = model.canvas
+    kernels, cells = jnp.zeros((1, model.positions, 8 * model.width)), (1, 1, model.positions)
+    inputs = kernels, jnp.zeros(cells), jnp.zeros((1, h, w, 3)), jnp.zeros((1, 1, h, w))
+    return jax.eval_shape(model.init, jax.random.key(0), *inputs)["params"]
 
 
 def init_params(model: RANet, seed: int) -> Any:
     """Draws untrained parameters: He-normal convolutions, unit scales, zero biases.
+
+    Drawn by NumPy, leaf after leaf, and not by Linen's `init`: XLA takes 20 s to compile the
+    hundreds of draws, and the numbers of a seed are the same with every version of jax.
 
     Args:
         model: the network.
@@ -94,9 +107,16 @@ def init_params(model: RANet, seed: int) -> Any:
     Returns:
         The parameter tree, float32.
     """
-    h, w = model.canvas
-    # Parameters do not depend on the input's values; jit drops all the rest of the computation.
-    kernels = jnp.zeros((1, model.positions, 8 * model.width))
-    cells, frame = jnp.zeros((1, 1, model.positions)), jnp.zeros((1, h, w, 3))
-    init = jax.jit(model.init)
-    return init(jax.random.key(seed), kernels, cells, frame, jnp.zeros((1, 1, h, w)))["params"]
+    generator = np.random.default_rng(seed)
+
+    def draw(path: tuple, leaf: jax.ShapeDtypeStruct) -> Array:
+        if path[-1].key == "kernel":  # [h, w, in, out]
+            deviation = np.sqrt(2 / np.prod(leaf.shape[:-1]))
+            return jnp.float32(deviation * generator.standard_normal(leaf.shape, np.float32))
+        return (
+            jnp.ones(leaf.shape, jnp.float32)
+            if path[-1].key == "scale"
+            else jnp.zeros(leaf.shape, jnp.float32)
+        )
+
+    return jax.tree_util.tree_map_with_path(draw, abstract_params(model))

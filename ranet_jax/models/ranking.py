@@ -1,9 +1,9 @@
 """Correlation and the ranking attention module (RAM), the heart of RANet.
 
 Every position `j` of the template (15 x 27 = 405 of them on the 480 x 864 canvas) is a kernel; its
-correlation with the current frame is one similarity map. RAM scores the maps, keeps the best for the
-foreground and the best for the background, and hands them on in descending order of score, so that the
-decoder's channels mean "best match first" for whatever object.
+correlation with the current frame is one similarity map. RAM scores the maps, keeps the best for
+the foreground and the best for the background, and hands them on in descending order of score, so
+that the decoder's channels mean "best match first" for whatever object.
 """
 
 import flax.linen as nn
@@ -15,6 +15,21 @@ from ranet_jax.models.layers import ConvBlock, ResBlock, widen
 
 CELL = 32
 """Side, in pixels, of the cell of the canvas that one template position stands for."""
+
+
+def split_labels(labels: Array, slots: int, dtype: jnp.dtype) -> Array:
+    """Turns labels into one mask a slot.
+
+    Args:
+        labels: [..., h, w], 0 background, i for slot i.
+        slots: how many.
+        dtype: of the result.
+
+    Returns:
+        0 or 1, [..., slots, h, w].
+    """
+    numbers = jnp.arange(1, slots + 1)[:, None, None]
+    return (labels[..., None, :, :] == numbers).astype(dtype)
 
 
 def pool_mask(mask: Array) -> Array:
@@ -53,7 +68,8 @@ def correlate(kernels: Array, feature: Array) -> Array:
 class RankNetwork(nn.Module):
     """The learned part of a score: it sees all similarity maps at once, laid out over the template.
 
-    Its input channels are positions of the pooled current frame, which ties its weights to the canvas.
+    Its input channels are positions of the pooled current frame, which ties its weights to the
+    canvas.
 
     Attributes:
         width: channels of the ResNet's stem, which all widths follow.
@@ -94,8 +110,8 @@ class RankingAttention(nn.Module):
 
         Args:
             similarity: [b, positions, y, x].
-            cells: each object's share of each template cell, [b, n, positions], 0..1. A slot that is
-                all zero is empty and takes no part in the ranking of others.
+            cells: each object's share of each template cell, [b, n, positions], 0..1. A slot that
+                is all zero is empty and takes no part in the ranking of others.
 
         Returns:
             Foreground and background maps, each [b, n, y, x, kept], best first.
@@ -127,8 +143,9 @@ class RankingAttention(nn.Module):
         everything = jnp.concatenate([1 - cells.sum(axis=1, keepdims=True), cells], axis=1)
         scores = everything * (peak + rank(pooled)[:, None])  # [b, n + 1, positions]
         foreground = select(scores[:, 1:], cells)
-        # The background of object i: all maps of all others, the real background first. An object's own
-        # maps and those of empty slots come after all others, and so are never among the best.
+        # The background of object i: all maps of all others, the real background first. An
+        # object's own maps and those of empty slots come after all others, and so are never among
+        # the best.
         rivals = jnp.arange(n + 1) != jnp.arange(1, n + 1)[:, None]  # [n, n + 1]
         present = cells.any(axis=-1)  # [b, n]
         present = jnp.concatenate([jnp.ones_like(present[:, :1]), present], axis=1)

@@ -1,0 +1,270 @@
+"""Segmenting a split of DAVIS and scoring the masks: what `evaluate.py` runs."""
+
+import argparse
+import os
+import platform
+import shutil
+import time
+import zipfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import ranet_jax.report as report
+from ranet_jax.data.davis import SPLITS, Sequence, find_sequences
+from ranet_jax.data.images import read_frame, read_mask, write_mask
+from ranet_jax.errors import InputError
+from ranet_jax.metrics import average, score_folders
+from ranet_jax.segmenter import PRECISIONS, Segmenter
+
+
+def segment_sequence(
+    segmenter: Segmenter,
+    sequence: Sequence,
+    folder: Path,
+    *,
+    binary: bool,
+    report_frame: Callable[[], None] = lambda: None,
+) -> list[float]:
+    """Segments a sequence and writes its masks, the first being the given one.
+
+    Args:
+        segmenter: the network.
+        sequence: frames and first mask.
+        folder: of the masks. It is replaced when all of them are written, and not before.
+        binary: whether all non-zero pixels of the mask are one object.
+        report_frame: called after every frame.
+
+    Returns:
+        Seconds of every frame but the first, from pixels on the host to labels on the host.
+
+    Raises:
+        InputError: a frame or the mask cannot be used; it is named.
+    """
+    frame = read_frame(sequence.frames[0])
+    labels = read_mask(sequence.masks[0], frame.shape[:2], binary=binary)
+    try:
+        tracker = segmenter.start(frame, labels)
+    except InputError as error:
+        raise InputError(f"{sequence.masks[0]}: {error}") from None
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    seconds = []
+    try:
+        for path in sequence.frames:
+            if path != sequence.frames[0]:
+                frame = read_frame(path)
+                start = time.perf_counter()
+                try:
+                    labels = tracker.step(frame)
+                except InputError as error:
+                    raise InputError(f"{path}: {error}") from None
+                seconds.append(time.perf_counter() - start)
+            write_mask(unfinished / f"{path.stem}.png", labels)
+            report_frame()
+    except BaseException:
+        shutil.rmtree(unfinished)
+        raise
+    if folder.exists():
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+    return seconds
+
+
+def segment_split(
+    segmenter: Segmenter, sequences: list[Sequence], folder: Path, *, binary: bool
+) -> list[float]:
+    """Segments sequences one after another, with a progress bar.
+
+    Args:
+        segmenter: the network.
+        sequences: of the split.
+        folder: where a folder of masks a sequence is written.
+        binary: whether all non-zero pixels of a mask are one object.
+
+    Returns:
+        Seconds of every frame but the first ones.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.2f} frames/s"),
+        TimeRemainingColumn(),
+    )
+    seconds: list[float] = []
+    total = sum(len(sequence.frames) for sequence in sequences)
+    with Progress(*columns) as progress:
+        task = progress.add_task("", total=total, rate=0.0)
+        start = time.perf_counter()
+
+        def report_frame() -> None:
+            progress.advance(task)
+            elapsed = time.perf_counter() - start - segmenter.compile_seconds
+            progress.update(task, rate=progress.tasks[0].completed / elapsed)
+
+        for sequence in sequences:
+            progress.update(task, description=sequence.name)
+            seconds += segment_sequence(
+                segmenter,
+                sequence,
+                folder / sequence.name,
+                binary=binary,
+                report_frame=report_frame,
+            )
+    return seconds
+
+
+def write_submission(folder: Path, sequences: list[Sequence], path: Path) -> None:
+    """Packs masks for the benchmark's server: SEQUENCE/FRAME.png at the top of a zip.
+
+    Args:
+        folder: of the masks, a folder a sequence.
+        sequences: which to pack.
+        path: the zip; appears under its name only when it is complete.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
+        for sequence in sequences:
+            for mask in sequence.masks:
+                archive.write(folder / sequence.name / mask.name, f"{sequence.name}/{mask.name}")
+    os.replace(unfinished, path)
+
+
+def describe_machine() -> dict[str, object]:
+    """The device, the machine and the versions that a measurement was made with."""
+    packages = ("ranet-jax", "jax", "jaxlib", "flax", "numpy", "opencv-python-headless")
+    return {
+        "device": f"{len(jax.devices())} x {jax.devices()[0].device_kind}",
+        "processor": describe_processor(),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in packages},
+    }
+
+
+def describe_processor() -> str:
+    """The processor's name and how many cores of it there are."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+
+
+def evaluate(
+    split_name: str,
+    data_dir: Path,
+    out: Path,
+    *,
+    checkpoint: Path | None = None,
+    results: Path | None = None,
+    precision: str = "float32",
+    chosen: list[str] | None = None,
+    max_frames: int | None = None,
+) -> dict[str, object]:
+    """Segments a split and scores it, or scores masks that exist.
+
+    Args:
+        split_name: one of `SPLITS`.
+        data_dir: the DAVIS folder.
+        out: where masks, CSV files and `summary.json` go.
+        checkpoint: of the network; None to score `results`.
+        results: folder with a folder of masks a sequence; None to segment.
+        precision: of the computation.
+        chosen: names of the sequences; all when None.
+        max_frames: frames of each sequence; all when None.
+
+    Returns:
+        What `summary.json` holds.
+
+    Raises:
+        InputError: as the parts do.
+    """
+    split = SPLITS[split_name]
+    sequences = find_sequences(data_dir, split, chosen, max_frames)
+    rule = "all ids of a mask are one object" if split.binary else "one object an id"
+    print(f"{split_name}: {len(sequences)} sequences of {data_dir}")
+    print(
+        f"annotations: {data_dir / 'Annotations' / '480p'} (by the rules of {split.year}: {rule})"
+    )
+    segmenter = Segmenter.from_checkpoint(checkpoint, precision) if checkpoint else None
+
+    # An old score must not outlive the masks it was made from, should this run be interrupted.
+    set_name = "".join(split.lists)
+    out.mkdir(parents=True, exist_ok=True)
+    submission = out / f"{split_name}.zip"
+    for stale in [out / "summary.json", submission, *out.glob("*_results-*.csv")]:
+        stale.unlink(missing_ok=True)
+
+    summary: dict[str, object] = {"split": split_name, "sequences": [s.name for s in sequences]}
+    summary |= describe_machine()
+    if segmenter:
+        seconds = segment_split(segmenter, sequences, out, binary=split.binary)
+        milliseconds = 1000 * np.array(seconds or [np.nan])
+        summary |= {
+            "checkpoint": str(checkpoint),
+            "precision": precision,
+            "frames": len(seconds),
+            "ms_per_frame_median": float(np.median(milliseconds)),
+            "ms_per_frame_95th_percentile": float(np.percentile(milliseconds, 95)),
+            "compile_seconds": segmenter.compile_seconds,
+        }
+        print(
+            f"{summary['ms_per_frame_median']:.1f} ms a frame (median), "
+            f"{summary['ms_per_frame_95th_percentile']:.1f} ms (95th percentile), without disk and "
+            f"{segmenter.compile_seconds:.1f} s of compilation, on {summary['device']}, {precision}"
+        )
+    else:
+        summary["results"] = str(results)
+    if split.scored:
+        scores = score_folders(
+            results or out,
+            {sequence.name: sequence.masks for sequence in sequences},
+            binary=split.binary,
+            processes=min(os.cpu_count() or 1, len(sequences)),
+        )
+        summary["scores"] = average([one for objects in scores.values() for one in objects])
+        report.write_csv(out, set_name, scores)
+        report.print_table(scores)
+    else:
+        write_submission(results or out, sequences, submission)
+        print(f"wrote {submission}; its server has the annotations and scores it")
+    report.write_summary(out / "summary.json", summary)
+    return summary
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="evaluate.py", description=__doc__)
+    parser.add_argument("--split", choices=SPLITS, required=True)
+    parser.add_argument(
+        "--data-dir", type=Path, default=Path("data/DAVIS"), help="the DAVIS folder"
+    )
+    parser.add_argument("--checkpoint", type=Path, help="made by python -m ranet_jax.convert")
+    parser.add_argument("--out", type=Path, help="where all results go (default: out/SPLIT)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--sequences", type=lambda names: names.split(","), help="a,b: only these")
+    parser.add_argument("--max-frames", type=int, help="only this many frames of each sequence")
+    parser.add_argument("--results", type=Path, help="score the masks in this folder, no network")
+    args = parser.parse_args()
+    if (args.checkpoint is None) == (args.results is None):
+        raise InputError(
+            "give --checkpoint (no trained weights come with this version; see 'Weights' in "
+            "README.md) or --results, and not both"
+        )
+    if args.max_frames is not None and args.max_frames < 1:
+        raise InputError("--max-frames must be at least 1")
+    jax.config.update("jax_enable_x64", args.precision == "float64")
+    evaluate(
+        args.split,
+        args.data_dir,
+        args.out or Path("out") / args.split,
+        checkpoint=args.checkpoint,
+        results=args.results,
+        precision=args.precision,
+        chosen=args.sequences,
+        max_frames=args.max_frames,
+    )

@@ -1,0 +1,48 @@
+"""Fitting frames of any size onto the canvas."""
+
+import numpy as np
+import pytest
+
+from ranet_jax.canvas import Canvas
+
+SIZES = [(480, 854), (480, 864), (1080, 1920), (64, 64), (97, 1501), (2160, 4096), (855, 479)]
+
+
+def test_davis_frames_are_centred_and_not_resized():
+    frame = np.random.default_rng(0).integers(0, 256, (480, 854, 3), np.uint8)
+    fitted = Canvas((480, 854), (480, 864)).fit_frame(frame)
+    np.testing.assert_array_equal(fitted[:, 5:859], frame)
+    assert not fitted[:, :5].any() and not fitted[:, 859:].any()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_labels_come_back_in_their_size_and_place(size):
+    canvas = Canvas(size, (480, 864))
+    labels = np.zeros(size, np.uint8)
+    labels[size[0] // 4 : size[0] // 2, size[1] // 3 :] = 3
+    fitted = canvas.fit_labels(labels)
+    assert fitted.shape == (480, 864)
+    restored = canvas.restore_labels(fitted)
+    assert restored.shape == size
+    # At most a coarse pixel on either side of an edge.
+    assert np.mean(restored != labels) < 0.03
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_frame_and_labels_agree(size):
+    frame = np.zeros((*size, 3), np.uint8)
+    frame[size[0] // 4 : size[0] // 2, size[1] // 3 :] = 255
+    canvas = Canvas(size, (480, 864))
+    fitted = canvas.fit_frame(frame)
+    assert fitted.shape == (480, 864, 3)
+    agrees = (fitted[..., 0] > 127) == (canvas.fit_labels(frame[..., 0]) > 0)
+    assert agrees.mean() > 0.98
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_aspect_is_kept_sides_even_and_one_side_touches(size):
+    fitted = Canvas(size, (480, 864)).fit_labels(np.ones(size, np.uint8))
+    height, width = fitted.any(axis=1).sum(), fitted.any(axis=0).sum()
+    assert height % 2 == width % 2 == 0
+    assert height >= 478 or width >= 862
+    assert abs(height * size[1] / (width * size[0]) - 1) < 0.04

@@ -1,0 +1,198 @@
+"""evaluate.py as a user runs it, on a generated clip with the small variant, and with bad input."""
+
+import csv
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ranet_jax import evaluation
+from ranet_jax.checkpoint import Network, save_network
+from ranet_jax.data.images import read_mask, write_mask
+from ranet_jax.models.ranet import init_params, small_ranet
+
+ROOT = Path(__file__).parents[1]
+FRAMES = ["00000", "00001", "00002", "00005", "00006"]  # with a gap, which is allowed
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "small"
+    model = small_ranet("multi")
+    save_network(path, Network(model, init_params(model, 0), {}))
+    return path
+
+
+@pytest.fixture
+def davis(tmp_path):
+    """Two sequences of both years: noise, and rectangles that move."""
+    generator = np.random.default_rng(0)
+    root = tmp_path / "DAVIS"
+    for name in ("first", "second"):
+        for folder in ("JPEGImages", "Annotations"):
+            (root / folder / "480p" / name).mkdir(parents=True)
+        for index, stem in enumerate(FRAMES):
+            frame = generator.integers(0, 256, (120, 200, 3)).astype(np.uint8)
+            labels = np.zeros((120, 200), np.uint8)
+            labels[20:60, 30 + 5 * index : 80 + 5 * index] = 1
+            labels[70:110, 90:150] = 2
+            Image.fromarray(frame).save(root / f"JPEGImages/480p/{name}/{stem}.jpg")
+            write_mask(root / f"Annotations/480p/{name}/{stem}.png", labels)
+    for path in ("2016/val", "2017/val", "2017/test-dev"):
+        listing = root / "ImageSets" / f"{path}.txt"
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        listing.write_text("first\nsecond\n")
+    return root
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["evaluate.py", *map(str, arguments)])
+    evaluation.main()
+
+
+def read_rows(path):
+    with path.open() as file:
+        return list(csv.reader(file))
+
+
+def test_masks_scores_and_summary(monkeypatch, tmp_path, davis, checkpoint, capsys):
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    run(monkeypatch, *arguments, "--out", out)
+    printed = capsys.readouterr().out
+    assert "Annotations/480p (by the rules of 2017" in printed
+    assert "95th percentile" in printed
+    for name in ("first", "second"):
+        masks = sorted((out / name).glob("*.png"))
+        assert [path.stem for path in masks] == FRAMES
+        given = read_mask(davis / "Annotations/480p" / name / "00000.png")
+        np.testing.assert_array_equal(read_mask(masks[0]), given)
+        assert Image.open(masks[1]).mode == "P"
+    rows = read_rows(out / "per-sequence_results-val.csv")
+    assert [row[0] for row in rows] == ["Sequence", "first_1", "first_2", "second_1", "second_2"]
+    (header, values) = read_rows(out / "global_results-val.csv")
+    assert header[0] == "J&F-Mean" and len(values) == 7
+    summary = json.loads((out / "summary.json").read_text())
+    assert f"{summary['scores']['J&F-Mean']:.3f}" == values[0]
+    assert summary["frames"] == 8
+    assert summary["ms_per_frame_95th_percentile"] >= summary["ms_per_frame_median"] > 0
+    assert summary["compile_seconds"] > 0
+    assert summary["precision"] == "float32"
+    assert {"jax", "flax", "ranet-jax"} <= summary["versions"].keys()
+
+
+def test_2016_unites_ids_and_perfect_masks_score_one(monkeypatch, tmp_path, davis, capsys):
+    results = davis / "Annotations" / "480p"
+    arguments = ("--data-dir", davis, "--results", results, "--out", tmp_path / "out")
+    run(monkeypatch, "--split", "davis16-val", *arguments)
+    assert "all ids of a mask are one object" in capsys.readouterr().out
+    rows = read_rows(tmp_path / "out/per-sequence_results-val.csv")
+    assert rows[1:] == [["first_1", "1.000", "1.000"], ["second_1", "1.000", "1.000"]]
+    run(monkeypatch, "--split", "davis17-val", *arguments)
+    assert len(read_rows(tmp_path / "out/per-sequence_results-val.csv")) == 5
+
+
+def test_a_rerun_never_reports_an_old_score(monkeypatch, tmp_path, davis, checkpoint):
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", out)
+    run(monkeypatch, *arguments, "--results", davis / "Annotations/480p")
+    assert json.loads((out / "summary.json").read_text())["scores"]["J-Mean"] == 1
+    frame = davis / "JPEGImages/480p/second/00005.jpg"
+    content = frame.read_bytes()
+    frame.write_bytes(content[:500])
+    with pytest.raises(evaluation.InputError, match=r"second/00005\.jpg cannot be read"):
+        run(monkeypatch, *arguments, "--checkpoint", checkpoint)
+    assert sorted(path.name for path in out.iterdir()) == ["first"]
+    frame.write_bytes(content)
+    run(monkeypatch, *arguments, "--checkpoint", checkpoint)
+    assert json.loads((out / "summary.json").read_text())["scores"]["J-Mean"] < 1
+
+
+def test_choosing_sequences_and_frames(monkeypatch, tmp_path, davis):
+    out = tmp_path / "out"
+    arguments = ("--data-dir", davis, "--results", davis / "Annotations/480p", "--out", out)
+    chosen = ("--sequences", "second", "--max-frames", 4)
+    run(monkeypatch, "--split", "davis16-val", *arguments, *chosen)
+    assert len(read_rows(out / "per-sequence_results-val.csv")) == 2
+
+
+def test_test_dev_writes_the_submission(monkeypatch, tmp_path, davis, checkpoint, capsys):
+    for name in ("first", "second"):
+        for stem in FRAMES[1:]:
+            (davis / "Annotations/480p" / name / f"{stem}.png").unlink()
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-test-dev", "--data-dir", davis, "--checkpoint", checkpoint)
+    run(monkeypatch, *arguments, "--out", out)
+    with zipfile.ZipFile(out / "davis17-test-dev.zip") as archive:
+        expected = [f"{name}/{stem}.png" for name in ("first", "second") for stem in FRAMES]
+        assert archive.namelist() == expected
+    assert "scores" not in json.loads((out / "summary.json").read_text())
+    assert not list(out.glob("*.csv"))
+
+
+def break_davis(root, what):
+    frame = root / "JPEGImages/480p/first/00001.jpg"
+    mask = root / "Annotations/480p/first/00000.png"
+    labels = read_mask(mask)
+    if what == "truncated frame":
+        frame.write_bytes(frame.read_bytes()[:500])
+    elif what == "mask of another size":
+        write_mask(mask, labels[:50])
+    elif what == "grey mask":
+        Image.fromarray((labels > 0).astype(np.uint8) * 255).save(mask)
+    elif what == "colours":
+        Image.open(mask).convert("RGB").save(mask)
+    elif what == "grey and alpha":
+        Image.fromarray(labels).convert("LA").save(mask)
+    elif what == "ids above the slots":
+        write_mask(mask, np.resize(np.arange(20), labels.shape).astype(np.uint8))
+    elif what == "empty mask":
+        write_mask(mask, np.zeros_like(labels))
+    elif what == "frame of another size":
+        Image.open(frame).resize((100, 100)).save(frame)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("truncated frame", r"first/00001\.jpg cannot be read"),
+        ("mask of another size", r"first/00000\.png is 200 x 50 but its frame is 200 x 120"),
+        ("grey mask", r"first/00000\.png is a grey 0/255 mask"),
+        ("colours", r"first/00000\.png has R\+G\+B channels"),
+        ("grey and alpha", r"first/00000\.png has L\+A channels"),
+        ("ids above the slots", r"first/00000\.png: .*at most 16"),
+        ("empty mask", r"first/00000\.png: the first mask is empty"),
+        ("frame of another size", r"first/00001\.jpg: a frame is"),
+    ],
+)
+def test_broken_files_are_named_and_leave_nothing(
+    monkeypatch, tmp_path, davis, checkpoint, what, message
+):
+    break_davis(davis, what)
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(evaluation.InputError, match=message):
+        run(monkeypatch, *arguments, "--out", out)
+    assert not list(out.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--split", "davis16-val", "--results", "x", "--data-dir", "nowhere"], "nowhere does not"),
+        (["--split", "davis16-val"], "give --checkpoint"),
+        (["--split", "davis16-val", "--data-dir", "DAVIS", "--checkpoint", "no"], "checkpoint no "),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(davis, arguments, message):
+    command = [sys.executable, ROOT / "evaluate.py", *arguments]
+    done = subprocess.run(command, cwd=davis.parent, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ") and message in line
+    assert sorted(path.name for path in davis.parent.iterdir()) == ["DAVIS"]

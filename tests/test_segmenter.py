@@ -1,0 +1,207 @@
+"""The segmenter on the small variant: purity, slots, and what the protocol says at its edges."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ranet_jax.errors import InputError
+from ranet_jax.models.ranet import RANet, init_params, small_ranet
+from ranet_jax.segmenter import SLOTS, Segmenter, State, build
+
+
+@functools.cache
+def network(rule="single"):
+    model = small_ranet(rule)
+    return model, init_params(model, 0)
+
+
+@functools.cache
+def segmenter(rule="single"):
+    return Segmenter(*network(rule))
+
+
+def clip(frames=4, size=(192, 320), seed=0):
+    """Frames of noise with a brighter rectangle that moves, and the labels of the first."""
+    generator = np.random.default_rng(seed)
+    video = generator.integers(0, 120, (frames, *size, 3)).astype(np.uint8)
+    for index, frame in enumerate(video):
+        frame[60:120, 100 + 4 * index : 180 + 4 * index] += 100
+    labels = np.zeros(size, np.uint8)
+    labels[60:120, 100:180] = 1
+    return video, labels
+
+
+def test_scan_over_frames_equals_the_loop():
+    model, params = network()
+    init, step = build(model)
+    video, labels = clip()
+    state = init(params, video[0], labels)
+    _, scanned = jax.lax.scan(functools.partial(step, params), state, jnp.asarray(video[1:]))
+    for frame, expected in zip(video[1:], scanned, strict=True):
+        state, found = step(params, state, frame)
+        # Compiled together, sums are taken in another order, and a pixel at 0.5 may tip.
+        assert np.mean(found != expected) < 1e-3
+
+
+def test_vmap_over_clips_equals_one_at_a_time():
+    model, params = network()
+    init, step = build(model)
+    clips = [clip(2, seed=seed) for seed in (1, 2)]
+    video = jnp.stack([frames for frames, _ in clips])
+    labels = jnp.stack([labels for _, labels in clips])
+    states = jax.vmap(init, (None, 0, 0))(params, video[:, 0], labels)
+    _, found = jax.vmap(step, (None, 0, 0))(params, states, video[:, 1])
+    for index in range(2):
+        state = init(params, video[index, 0], labels[index])
+        _, expected = step(params, state, video[index, 1])
+        assert np.mean(found[index] != expected) < 1e-3
+
+
+def test_state_is_small_and_keeps_its_structure():
+    model, params = network()
+    init, step = build(model, slots=2)
+    video, labels = clip(2)
+    state = init(params, video[0], labels)
+    after, _ = step(params, state, video[1])
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), after
+    )
+    np.testing.assert_array_equal(state.kernels, after.kernels)
+    assert not np.array_equal(state.labels, after.labels)
+
+
+@pytest.mark.parametrize("rule", ["single", "multi"])
+def test_room_for_more_objects_changes_nothing(rule):
+    """Padded slots are empty: the masks are those of a step that has no room to spare."""
+    model, params = network(rule)
+    video, labels = clip(2)
+    labels[130:170, 20:80] = 2
+    masks = []
+    for slots in (2, 4):
+        init, step = build(model, slots)
+        masks.append(step(params, init(params, video[0], labels), video[1])[1])
+    assert np.mean(masks[0] != masks[1]) < 1e-3
+    assert set(np.unique(masks[1])) <= {0, 1, 2}
+
+
+def test_no_compilation_within_a_slot_size():
+    video, labels = clip(2)
+    tool = Segmenter(*network())
+    for objects in (3, 4):
+        mask = labels.copy()
+        for identifier in range(2, objects + 1):
+            mask[5:40, 70 * (identifier - 2) : 70 * (identifier - 2) + 50] = identifier
+        tool.start(video[0], mask).step(video[1])
+        if objects == 3:
+            seconds = tool.compile_seconds
+    assert tool.compile_seconds == seconds > 0
+
+
+def decide(probabilities, monkeypatch):
+    """Labels of a step whose network answers with these probabilities a slot, everywhere."""
+    model, params = network()
+    h, w = model.canvas
+    logits = jnp.log(jnp.asarray(probabilities) / (1 - jnp.asarray(probabilities)))
+    logits = jnp.broadcast_to(logits[:, None, None], (len(probabilities), h, w))
+    monkeypatch.setattr(RANet, "apply", lambda *args, **kwargs: logits[None])
+    n = len(probabilities)
+    state = State(
+        jnp.zeros((model.positions, 128)),
+        jnp.ones((n, model.positions)),
+        jnp.ones((h, w), jnp.uint8),
+    )
+    _, labels = build.__wrapped__(model, n).step(params, state, np.zeros((h, w, 3), np.uint8))
+    assert len(np.unique(labels)) == 1
+    return int(labels[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "winner"),
+    [([0.5], 0), ([0.51], 1), ([0.6, 0.7], 2), ([0.7, 0.6], 1), ([0.8, 0.8], 2), ([0.4, 0.5], 0)],
+)
+def test_largest_probability_wins_and_of_equals_the_highest(monkeypatch, probabilities, winner):
+    assert decide(probabilities, monkeypatch) == winner
+
+
+def test_object_that_vanished_is_searched_on_the_whole_canvas():
+    model, params = network()
+    init, step = build(model)
+    video, labels = clip(3)
+    state = init(params, video[0], labels)
+    state, _ = step(params, state.replace(labels=jnp.zeros_like(state.labels)), video[1])
+    # The network is untrained, so only this is sure: with an empty previous mask it still answers.
+    whole, _ = step(params, state.replace(labels=jnp.zeros_like(state.labels)), video[2])
+    again, _ = step(params, state.replace(labels=jnp.zeros_like(state.labels)), video[2])
+    np.testing.assert_array_equal(whole.labels, again.labels)
+    assert whole.labels.any(), "the untrained network of seed 0 marks some pixels"
+
+
+def test_mask_at_the_border():
+    video, labels = clip(2)
+    labels[:] = 0
+    labels[:, :30] = labels[170:] = 1
+    found = segmenter().start(video[0], labels).step(video[1])
+    assert found.shape == labels.shape
+
+
+@pytest.mark.parametrize("size", [(480, 854), (333, 217), (64, 64)])
+def test_any_size_and_any_ids(size):
+    generator = np.random.default_rng(0)
+    video = generator.integers(0, 256, (2, *size, 3)).astype(np.uint8)
+    mask = np.zeros(size, np.uint8)
+    mask[10:30, 10:40] = 7
+    mask[35:60, 5:55] = 200
+    tracker = segmenter("multi").start(video[0], mask)
+    found = tracker.step(video[1])
+    assert found.shape == size
+    assert found.dtype == np.uint8
+    assert set(np.unique(found)) <= {0, 7, 200}
+    assert tracker.ids.tolist() == [7, 200]
+
+
+def test_videos_do_not_disturb_one_another():
+    (first, mask_1), (second, mask_2) = clip(3, seed=1), clip(3, seed=2)
+    alone = segmenter().start(first[0], mask_1)
+    expected = [alone.step(frame) for frame in first[1:]]
+    a, b = segmenter().start(first[0], mask_1), segmenter().start(second[0], mask_2)
+    for index in (1, 2):
+        np.testing.assert_array_equal(a.step(first[index]), expected[index - 1])
+        b.step(second[index])
+
+
+def test_bfloat16_keeps_params_and_scores_wide():
+    model, params = network()
+    video, labels = clip(2)
+    init, step = build(model, precision="bfloat16")
+    state = init(params, video[0], labels)
+    assert state.kernels.dtype == jnp.bfloat16
+    assert state.cells.dtype == jnp.float32
+    _, found = step(params, state, video[1])
+    assert found.dtype == jnp.uint8
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((192, 320), np.uint8), "empty"),
+        (np.ones((100, 100), np.uint8), "its frame"),
+        (np.resize(np.arange(SLOTS[-1] + 2), (192, 320)).astype(np.uint8), "at most 16"),
+    ],
+)
+def test_unusable_first_masks(mask, message):
+    with pytest.raises(InputError, match=message):
+        segmenter().start(clip(1)[0][0], mask)
+
+
+def test_frame_of_another_size():
+    video, labels = clip(1)
+    with pytest.raises(InputError, match="start anew"):
+        segmenter().start(video[0], labels).step(np.zeros((100, 100, 3), np.uint8))
+
+
+def test_float64_without_x64_is_refused():
+    with pytest.raises(InputError, match="jax_enable_x64"):
+        Segmenter(*network(), precision="float64")
