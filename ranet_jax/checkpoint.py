@@ -16,6 +16,9 @@ from ranet_jax.models.ranet import RANet, abstract_params
 for _name in ("absl", "asyncio"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
+RUN_FOLDER = "checkpoints"
+"""Where a training run keeps its checkpoints, below its work folder."""
+
 
 class Network(NamedTuple):
     """A network with its parameters.
@@ -79,7 +82,8 @@ def load_network(path: Path) -> Network:
     """Reads a network.
 
     Args:
-        path: a folder written by `save_network`.
+        path: a folder written by `save_network`; or the work folder of a training run, or one of
+            the checkpoints in it, whose averaged weights are read (the newest checkpoint's).
 
     Returns:
         The network.
@@ -93,24 +97,36 @@ def load_network(path: Path) -> Network:
             f"checkpoint {path} does not exist; make one with python -m ranet_jax.convert"
         )
     try:
+        if (path / RUN_FOLDER).is_dir():
+            path = _find_newest(path / RUN_FOLDER)
         metadata = ocp.metadata(path.resolve())
         model = build_model(metadata.custom_metadata["model"])
         stored = metadata.metadata
-        stored_params = stored["params"]
+        name = "average" if "average" in stored else "params"
+        stored_params = stored[name]
     except Exception as error:  # orbax raises many kinds, and each means the same to the user
         raise _describe_damage(path, error) from None
     check_params(stored_params, model, f"checkpoint {path}")
     try:
         # As NumPy arrays, whatever device they were saved from.
-        tree = ocp.load(path.resolve(), jax.tree.map(_make_empty, stored))
+        wanted = {key: _make_abstract(stored[key], key in (name, "unused")) for key in stored}
+        tree = ocp.load(path.resolve(), wanted)
     except Exception as error:
         raise _describe_damage(path, error) from None
-    return Network(model, tree["params"], tree["unused"])
+    return Network(model, tree[name], tree.get("unused", {}))
 
 
-def _make_empty(leaf: Any) -> np.ndarray:
-    """An array of the shape and dtype of a stored one."""
-    return np.empty(leaf.shape, leaf.dtype)
+def _make_abstract(tree: Any, wanted: bool) -> Any:
+    """What tells orbax to read a tree as NumPy arrays, or to leave it where it is."""
+    return jax.tree.map(lambda x: np.empty(x.shape, x.dtype) if wanted else ocp.PLACEHOLDER, tree)
+
+
+def _find_newest(folder: Path) -> Path:
+    """The newest complete checkpoint of a run."""
+    with ocp.training.Checkpointer(folder.resolve()) as checkpointer:
+        if checkpointer.latest is None:
+            raise InputError(f"{folder} holds no complete checkpoint yet")
+        return folder / str(checkpointer.latest.step)
 
 
 def _describe_damage(path: Path, error: Exception) -> InputError:
@@ -168,3 +184,66 @@ def compare_shapes(
     ]
     if problems:
         raise InputError(f"{what}: {'; '.join(problems)}")
+
+
+class RunCheckpoints:
+    """The checkpoints of a training run: written beside the training, kept by age and by score.
+
+    A checkpoint gets its name when it is complete. Whenever a run is killed, the newest one is
+    whole.
+    """
+
+    def __init__(self, work: Path, description: dict[str, Any], keep: int, keep_best: int) -> None:
+        """Opens or starts the checkpoints of a run.
+
+        Args:
+            work: folder of the run.
+            description: JSON kept with every checkpoint: `model` and `config`.
+            keep: how many of the newest to keep.
+            keep_best: how many of those with the highest score to keep as well.
+        """
+        policies = ocp.training.preservation_policies
+        self._description = description
+        self._checkpointer = ocp.training.Checkpointer(
+            (work / RUN_FOLDER).resolve(),
+            # Whether to save is decided by the training loop alone.
+            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+            preservation_policy=policies.AnyPreservationPolicy(
+                [
+                    policies.LatestN(keep),
+                    policies.BestN(
+                        get_metric_fn=lambda metrics: metrics["score"],
+                        n=keep_best,
+                        keep_checkpoints_without_metrics=False,
+                    ),
+                ]
+            ),
+            cleanup_tmp_directories=True,
+        )
+
+    def save(self, step: int, state: Any, score: float | None) -> None:
+        """Starts to write a checkpoint; waits for the one before, not for this one."""
+        metrics = None if score is None else {"score": score}
+        self._checkpointer.save_async(
+            step, state, metrics=metrics, custom_metadata=self._description
+        )
+
+    def restore(self, state: Any) -> tuple[Any, dict[str, Any]] | None:
+        """Reads the newest checkpoint.
+
+        Args:
+            state: a tree of the shapes and dtypes to read.
+
+        Returns:
+            The state as NumPy arrays and its description; None where there is no checkpoint yet.
+        """
+        latest = self._checkpointer.latest
+        if latest is None:
+            return None
+        description = self._checkpointer.metadata(latest.step).custom_metadata
+        abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), state)
+        return self._checkpointer.load(latest.step, abstract), description
+
+    def close(self) -> None:
+        """Waits until everything is written."""
+        self._checkpointer.close()

@@ -1,45 +1,107 @@
-"""The whole path on a generated clip: python -m ranet_jax.demo, or make demo.
+"""The whole path without a download: python -m ranet_jax.demo, or make demo.
 
-Renders a clip, segments and scores it as `evaluate.py` does, and leaves masks, an overlay video
-and the score table in out/demo. Needs no download.
+Trains the small variant on generated clips (`configs/demo.py`), segments held-out clips with it, and
+compares its score with that of the untrained network and of repeating the first mask. Leaves training
+sheets, masks, an overlay video and the table in out/demo.
 """
 
 import shutil
 from pathlib import Path
 
+import jax
+import ml_collections
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
+from configs.demo import get_config
 from ranet_jax.checkpoint import Network, save_network
-from ranet_jax.data.clips import generate_clip, write_davis
-from ranet_jax.data.images import read_mask
+from ranet_jax.data.clips import write_davis
+from ranet_jax.data.images import read_mask, write_mask
 from ranet_jax.errors import run_command
-from ranet_jax.evaluation import evaluate
-from ranet_jax.models.ranet import init_params, small_ranet
+from ranet_jax.evaluation import describe_processor, evaluate
+from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.training import make_model, train
+from ranet_jax.validation import Clip, generate_clips
 from ranet_jax.video import paint_overlay, write_video
 
+HELD_OUT_SEED = 99
+CLIPS = 6
 FRAMES = 30
-SEED = 4
+
+
+def repeat_first_masks(clips: list[Clip], folder: Path) -> None:
+    """Writes the simplest result there is: the first mask for every frame."""
+    for clip in clips:
+        (folder / clip.name).mkdir(parents=True)
+        for index in range(len(clip.frames)):
+            write_mask(folder / clip.name / f"{index:05d}.png", clip.masks[0])
+
+
+def write_overlays(clips: list[Clip], masks: Path, path: Path) -> None:
+    """Writes all clips, with their masks painted over, as one video."""
+    overlays = (
+        paint_overlay(frame, read_mask(masks / clip.name / f"{index:05d}.png"))
+        for clip in clips
+        for index, frame in enumerate(clip.frames)
+    )
+    write_video(path, overlays, frame_rate=15)
+
+
+def save_untrained(config: ml_collections.ConfigDict, path: Path) -> RANet:
+    """Writes the network as training begins with it, and gives its model back."""
+    model = make_model(config)
+    save_network(path, Network(model, init_params(model, config.seed), {}))
+    return model
+
+
+def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str, float]]:
+    """Trains, segments, compares.
+
+    Args:
+        config: the recipe.
+        out: folder of all results; replaced.
+
+    Returns:
+        J, F and J&F means of each method.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    davis, run = out / "DAVIS", out / "run"
+    model = save_untrained(config, out / "untrained")
+    clips = generate_clips(HELD_OUT_SEED, CLIPS, FRAMES, model.canvas)
+    for clip in clips:
+        write_davis(davis, clip.name, np.array(clip.frames), np.array(clip.masks), "val")
+    repeat_first_masks(clips, out / "repeated")
+
+    print(f"training {config.steps} steps on generated clips; sheets of samples: {run / 'sheets'}")
+    train(config, run)
+    results = {
+        "first mask repeated": {"results": out / "repeated"},
+        "untrained network": {"checkpoint": out / "untrained"},
+        "trained network": {"checkpoint": run},
+    }
+    scores = {}
+    for number, (method, arguments) in enumerate(results.items()):
+        print(f"\n{method}:")
+        folder = out / "masks" / str(number)
+        scores[method] = evaluate("davis17-val", davis, folder, **arguments)["scores"]
+    write_overlays(clips, folder, out / "overlay.mp4")
+    return scores
 
 
 def main() -> None:
     """The command."""
     out = Path("out") / "demo"
-    shutil.rmtree(out, ignore_errors=True)
-    davis, checkpoint, masks = out / "DAVIS", out / "untrained", out / "masks"
-
-    model = small_ranet()
-    save_network(checkpoint, Network(model, init_params(model, seed=0), {}))
-    frames, truth = generate_clip(np.random.default_rng(SEED), FRAMES, model.canvas)
-    write_davis(davis, "clip", frames, truth, "val")
-
-    print("The weights are UNTRAINED: masks and scores show that everything runs, not how well.")
-    evaluate("davis17-val", davis, masks, checkpoint=checkpoint)
-    overlays = (
-        paint_overlay(frame, read_mask(masks / "clip" / f"{index:05d}.png"))
-        for index, frame in enumerate(frames)
-    )
-    write_video(out / "overlay.mp4", overlays, frame_rate=15)
-    print(f"masks: {masks / 'clip'}, overlay video: {out / 'overlay.mp4'}, scores: {masks}/*.csv")
+    scores = run_demo(get_config(), out)
+    device = f"{jax.devices()[0].device_kind}, {describe_processor()}"
+    table = Table("Method", "J", "F", "J&F", title=f"{CLIPS} held-out clips, on {device}")
+    for method, measures in scores.items():
+        names = ("J-Mean", "F-Mean", "J&F-Mean")
+        table.add_row(method, *(f"{measures[name]:.3f}" for name in names))
+    Console().print(table)
+    with (out / "table.txt").open("w") as file:
+        Console(file=file, width=100).print(table)
+    print(f"overlay video: {out}/overlay.mp4, sheets: {out}/run/sheets, table: {out}/table.txt")
 
 
 if __name__ == "__main__":

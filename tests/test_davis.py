@@ -81,7 +81,7 @@ def break_tree(root, what):
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("list", r"ImageSets/2016/val\.txt does not exist.*--data-dir"),
+        ("list", r"ImageSets/2016/val\.txt does not exist.*must hold"),
         ("list is empty", r"val\.txt is empty"),
         ("frames", r"480p/a has no frames"),
         ("first mask", r"480p/a/00000\.png does not exist.*first frame"),
@@ -97,7 +97,7 @@ def test_broken_trees_are_named(tree, what, message):
 def test_missing_and_empty_folders(tmp_path):
     with pytest.raises(InputError, match=r"nowhere does not exist; download"):
         find_sequences(tmp_path / "nowhere", VAL)
-    with pytest.raises(InputError, match="--data-dir must be the DAVIS folder"):
+    with pytest.raises(InputError, match="the DAVIS folder must hold"):
         find_sequences(tmp_path, VAL)
 
 

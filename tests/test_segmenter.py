@@ -23,7 +23,7 @@ def segmenter(rule="single"):
     return Segmenter(*network(rule))
 
 
-def clip(frames=4, size=(192, 320), seed=0):
+def clip(frames=4, size=(160, 288), seed=0):
     """Frames of noise with a brighter rectangle that moves, and the labels of the first."""
     generator = np.random.default_rng(seed)
     video = generator.integers(0, 120, (frames, *size, 3)).astype(np.uint8)
@@ -78,7 +78,7 @@ def test_room_for_more_objects_changes_nothing(rule):
     """Padded slots are empty: the masks are those of a step that has no room to spare."""
     model, params = network(rule)
     video, labels = clip(2)
-    labels[130:170, 20:80] = 2
+    labels[130:155, 20:80] = 2
     masks = []
     for slots in (2, 4):
         init, step = build(model, slots)
@@ -142,7 +142,7 @@ def test_object_that_vanished_is_searched_on_the_whole_canvas():
 def test_mask_at_the_border():
     video, labels = clip(2)
     labels[:] = 0
-    labels[:, :30] = labels[170:] = 1
+    labels[:, :30] = labels[140:] = 1
     found = segmenter().start(video[0], labels).step(video[1])
     assert found.shape == labels.shape
 
@@ -186,9 +186,9 @@ def test_bfloat16_keeps_params_and_scores_wide():
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.zeros((192, 320), np.uint8), "empty"),
+        (np.zeros((160, 288), np.uint8), "empty"),
         (np.ones((100, 100), np.uint8), "its frame"),
-        (np.resize(np.arange(SLOTS[-1] + 2), (192, 320)).astype(np.uint8), "at most 16"),
+        (np.resize(np.arange(SLOTS[-1] + 2), (160, 288)).astype(np.uint8), "at most 16"),
     ],
 )
 def test_unusable_first_masks(mask, message):

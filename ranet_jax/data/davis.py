@@ -67,8 +67,8 @@ def _read_list(root: Path, split: Split, name: str) -> list[str]:
                 raise InputError(f"{path} is empty; take it from {HOMEPAGE} again")
             return list(dict.fromkeys(names))
     raise InputError(
-        f"{candidates[0]} does not exist; --data-dir must be the DAVIS folder that holds "
-        f"ImageSets, JPEGImages and Annotations (see {HOMEPAGE})"
+        f"{candidates[0]} does not exist; the DAVIS folder must hold "
+        f"ImageSets, JPEGImages and Annotations; get it from {HOMEPAGE}"
     )
 
 

@@ -1,6 +1,7 @@
 """Frames and masks on disk: RGB frames, and palette masks whose pixel values are object ids."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -24,7 +25,7 @@ def _davis_palette() -> list[int]:
 PALETTE = _davis_palette()
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path | BinaryIO) -> Image.Image:
     """Opens and decodes an image completely, so that a truncated file fails here and by name."""
     try:
         image = Image.open(path)
@@ -36,11 +37,11 @@ def _open(path: Path) -> Image.Image:
     return image
 
 
-def read_frame(path: Path) -> np.ndarray:
+def read_frame(path: Path | BinaryIO) -> np.ndarray:
     """Reads a frame as RGB.
 
     Args:
-        path: a JPEG, PNG or other image.
+        path: a JPEG, PNG or other image, or such a file opened.
 
     Returns:
         uint8 array [h, w, 3].
@@ -52,12 +53,13 @@ def read_frame(path: Path) -> np.ndarray:
 
 
 def read_mask(
-    path: Path, size: tuple[int, int] | None = None, *, binary: bool = False
+    path: Path | BinaryIO, size: tuple[int, int] | None = None, *, binary: bool = False
 ) -> np.ndarray:
     """Reads a mask as object ids: 0 is background, 1..N are objects.
 
     Args:
-        path: a palette or grey PNG. The pixel values are the ids; colours are never looked at.
+        path: a palette or grey PNG, or such a file opened. The pixel values are the ids; colours
+            are never looked at.
         size: (height, width) of the frame the mask belongs to, to be checked.
         binary: whether all non-zero pixels are one object, as in DAVIS-2016, where masks hold 0 and
             255. Otherwise 255 is read as background ("do not care"), as the DAVIS tool does.

@@ -83,7 +83,7 @@ class RANet(nn.Module):
 
 def small_ranet(rule: str = "single") -> RANet:
     """The small variant for tests and demos: thin, shallow and on a small canvas."""
-    return RANet(blocks=(1, 1, 1, 1), width=16, canvas=(192, 320), kept=38, rule=rule)
+    return RANet(blocks=(1, 1, 1, 1), width=16, canvas=(160, 288), kept=28, rule=rule)
 
 
 def abstract_params(model: RANet) -> Any:

@@ -1,0 +1,1 @@
+"""Recipes: a file each, with its command, its cost and its expected score."""

@@ -1,0 +1,37 @@
+"""Stage 2: one object, two frames of a DAVIS-2016 training video (section 4.2 of the paper).
+
+    python -m ranet_jax.data.prepare davis16-train --source DAVIS
+    python train.py --config configs/davis16_finetune.py --workdir runs/davis16
+
+Needs: the run of `static_pretrain.py` in runs/static, and DAVIS. Memory and time on a GPU: not
+measured. Expected score: not measured here; the paper has J&F 85.5 on DAVIS16-val.
+"""
+
+import ml_collections
+
+from configs import static_pretrain
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The recipe: what differs from stage 1."""
+    config = static_pretrain.get_config()
+    config.steps = 20_000
+    config.init_from = "runs/static"
+    config.data.kind = "video"
+    config.data.sets = ml_collections.ConfigDict({"davis16-train": 1.0})
+    soften(config)
+    return config
+
+
+def soften(config: ml_collections.ConfigDict) -> None:
+    """Lightens the augmentation: a video brings its own motion, and its previous mask is late."""
+    config.augmentation.spline = 0.0
+    config.augmentation.rotation = 5.0
+    config.augmentation.scaling = 0.1
+    config.augmentation.shift = 0.05
+    config.augmentation.damage.spline = 0.03
+    config.augmentation.damage.rotation = 3.0
+    config.augmentation.damage.scaling = 0.03
+    config.augmentation.damage.shift = 0.03
+    config.augmentation.damage.growth = 0.03
+    config.augmentation.damage.missing_probability = 0.2

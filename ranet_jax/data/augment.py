@@ -1,0 +1,300 @@
+"""Training examples: a template and a current view as the network meets them at test time.
+
+Stage 1 makes the pair from one image, transformed twice; stage 2 takes two frames of a video. Both
+go through the object box of the protocol: the template through that of its own mask, the current
+view through that of a previous mask, which is damaged.
+
+Everything follows from the arguments and the generator's state, bit for bit.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ranet_jax.data.boxes import cut_labels, find_box, jitter_box
+from ranet_jax.data.damage import Damage, damage_labels
+from ranet_jax.data.warp import draw_warp, fit_image, place_image, show_frame, show_labels
+from ranet_jax.errors import InputError
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Every number of the augmentation. The defaults are those of stage 1; `VIDEO` is stage 2's.
+
+    What is called the largest is the end of a uniform distribution around no change.
+
+    Attributes:
+        canvas: height and width of the network's input.
+        spline: largest move of the 16 control points, as a share of the image's sides.
+        rotation: largest angle, degrees.
+        scaling: largest relative change of size.
+        shift: largest shift, as a share of the image's sides: with `box_jitter` the random crop.
+        flip: probability that both views are mirrored.
+        colour: largest relative change of brightness, contrast and saturation, equal in both views.
+        colour_apart: the same, drawn for each view on its own.
+        damage: of the previous mask.
+        box_jitter: largest shift of the current view's box, as a share of its sides, and largest
+            relative change of its size.
+        visible: smallest part of an object that a view must show.
+        pasted_objects: most objects of other images that the loader pastes, at least one; 0: none.
+        pasted_area: smallest and largest area of one, as a share of the image's.
+    """
+
+    canvas: tuple[int, int] = (480, 864)
+    spline: float = 0.15
+    rotation: float = 30.0
+    scaling: float = 0.25
+    shift: float = 0.1
+    flip: float = 0.5
+    colour: float = 0.25
+    colour_apart: float = 0.08
+    damage: Damage = field(default_factory=Damage)
+    box_jitter: float = 0.08
+    visible: float = 0.25
+    pasted_objects: int = 3
+    pasted_area: tuple[float, float] = (0.03, 0.2)
+
+
+VIDEO = Augmentation(
+    spline=0.0,
+    rotation=5.0,
+    scaling=0.1,
+    shift=0.05,
+    damage=Damage(
+        spline=0.03, rotation=3.0, scaling=0.03, shift=0.03, growth=0.03, missing_probability=0.2
+    ),
+)
+"""Light, since a video brings its own motion, and its previous mask is some frames late."""
+
+_STRENGTHS = (1.0, 1.0, 1.0, 0.5, 0.0)
+"""How strong to augment in each attempt at views that show their objects."""
+
+
+class Example(NamedTuple):
+    """One training example. All are cut to their boxes and enlarged to the canvas.
+
+    Attributes:
+        template: uint8 RGB [h, w, 3].
+        template_labels: uint8 [h, w]; 0 is background and each of 1..n occurs.
+        frame: uint8 RGB [h, w, 3], the current view.
+        previous: uint8 [h, w], 0..n, the damaged mask that the box of the current view comes from.
+        labels: uint8 [h, w], 0..n, what is to be predicted.
+    """
+
+    template: np.ndarray
+    template_labels: np.ndarray
+    frame: np.ndarray
+    previous: np.ndarray
+    labels: np.ndarray
+
+
+class _View(NamedTuple):
+    """An image and its labels, warped onto the canvas.
+
+    Attributes:
+        image: uint8 [h, w, 3], as it was before the warp.
+        nodes: of the warp, from the canvas into the image.
+        labels: uint8, on the canvas.
+        areas: float [256], how many pixels of the canvas each id would have without the warp.
+    """
+
+    image: np.ndarray
+    nodes: np.ndarray
+    labels: np.ndarray
+    areas: np.ndarray
+
+
+def _count_pixels(labels: np.ndarray) -> np.ndarray:
+    """Counts the pixels of each id, float [256]."""
+    return cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+
+
+def _warp_view(
+    image: np.ndarray, mask: np.ndarray, nodes: np.ndarray, canvas: tuple[int, int], *, flip: bool
+) -> _View:
+    """Warps an image and its mask, once fitted on the canvas, by nodes in pixels of the canvas."""
+    _, _, height, width = fit_image(mask.shape, canvas)
+    nodes = place_image(nodes, mask.shape, canvas, flip=flip)
+    labels = show_labels(mask, nodes, *map(np.arange, canvas))
+    return _View(image, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
+
+
+def draw_colours(augmentation: Augmentation, generator: np.random.Generator) -> list[np.ndarray]:
+    """Draws how the colours of both views change: brightness, contrast and saturation.
+
+    Args:
+        augmentation: how much, together and apart.
+        generator: source of randomness.
+
+    Returns:
+        A matrix for the template and one for the current view, float [3, 4], to be multiplied by
+        R, G, B in 0..255 and 1, as `cv2.transform` does.
+    """
+    pair = generator.uniform(-augmentation.colour, augmentation.colour, 3)
+    apart = generator.uniform(-augmentation.colour_apart, augmentation.colour_apart, (2, 3))
+    matrices = []
+    for brightness, contrast, saturation in (1 + pair) * (1 + apart):
+        grey = np.full((3, 1), 1 - saturation) * (0.299, 0.587, 0.114)
+        linear = brightness * contrast * (saturation * np.eye(3) + grey)
+        matrices.append(np.hstack([linear, np.full((3, 1), 127.5 * (1 - contrast))]))
+    return matrices
+
+
+def _make_example(
+    template: _View,
+    current: _View,
+    previous: np.ndarray,
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+    strength: float,
+) -> Example | None:
+    """Damages the previous mask and cuts both views to their boxes.
+
+    Args:
+        template: the view that shows what to segment.
+        current: the view to segment.
+        previous: uint8, on the canvas, before the damage.
+        augmentation: all numbers.
+        generator: source of randomness.
+        strength: of the damage and the jitter; at 0 every object that has a pixel will do.
+
+    Returns:
+        The example, or None where a view shows too little of its objects.
+    """
+    canvas = augmentation.canvas
+    visible = augmentation.visible if strength else 0
+    seen = _count_pixels(template.labels)
+    kept = (seen > 0) & (seen >= visible * template.areas)
+    kept[0] = False
+    if not kept.any():
+        return None
+    # An object that the template does not show cannot be asked for: it becomes background.
+    table = np.zeros(256, np.uint8)
+    table[kept] = np.arange(1, np.count_nonzero(kept) + 1)
+    template_labels, labels, previous = (
+        cv2.LUT(each, table) for each in (template.labels, current.labels, previous)
+    )
+    previous = damage_labels(previous, augmentation.damage, generator, strength)
+    box = jitter_box(find_box(previous), canvas, strength * augmentation.box_jitter, generator)
+    inside = np.count_nonzero(labels[box[0] : box[2], box[1] : box[3]])
+    if inside < visible * current.areas[kept].sum():
+        return None
+    template_box = find_box(template_labels)
+    # The colours change before the warp, so that the border of the canvas stays black.
+    images = [
+        cv2.transform(view.image, colours)
+        for view, colours in zip(
+            (template, current), draw_colours(augmentation, generator), strict=True
+        )
+    ]
+    return Example(
+        show_frame(images[0], template.nodes, template_box, canvas),
+        cut_labels(template_labels, template_box),
+        show_frame(images[1], current.nodes, box, canvas),
+        cut_labels(previous, box),
+        cut_labels(labels, box),
+    )
+
+
+def _draw_view_warp(
+    size: tuple[int, int],
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+    strength: float,
+) -> np.ndarray:
+    """Draws the warp of a whole image of some size, as nodes in pixels of the canvas."""
+    return draw_warp(
+        augmentation.canvas,
+        fit_image(size, augmentation.canvas),
+        generator,
+        spline=strength * augmentation.spline,
+        rotation=strength * augmentation.rotation,
+        scaling=strength * augmentation.scaling,
+        shift=strength * augmentation.shift,
+    )
+
+
+def make_static_example(
+    image: np.ndarray,
+    mask: np.ndarray,
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+) -> Example:
+    """Makes a pair from one image by transforming it twice: stage 1, and online learning.
+
+    Where a view shows too little of its objects the pair is drawn again, three times in all, then
+    once half as strong, and at last not transformed at all.
+
+    Args:
+        image: uint8 RGB [h, w, 3], any size.
+        mask: uint8 [h, w] of ids, 0 background.
+        augmentation: all numbers.
+        generator: source of randomness; equal states give equal examples.
+
+    Returns:
+        The example. Neither its template's mask nor its labels are empty.
+
+    Raises:
+        InputError: no object is left of the mask on the canvas.
+    """
+    flip = generator.random() < augmentation.flip
+    for strength in _STRENGTHS:
+        template, current = (
+            _warp_view(
+                image,
+                mask,
+                _draw_view_warp(mask.shape, augmentation, generator, strength),
+                augmentation.canvas,
+                flip=flip,
+            )
+            for _ in range(2)
+        )
+        example = _make_example(
+            template, current, current.labels, augmentation, generator, strength
+        )
+        if example is not None:
+            return example
+    raise InputError("the mask shows no object on the canvas; leave this image out")
+
+
+def make_video_example(
+    template_frame: np.ndarray,
+    template_mask: np.ndarray,
+    frame: np.ndarray,
+    mask: np.ndarray,
+    previous_mask: np.ndarray,
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+) -> Example:
+    """Makes an example from two frames of a video: stage 2. All are transformed alike.
+
+    Drawn again as in `make_static_example` where a view shows too little of what its frame shows.
+    The labels are empty only where the frame's mask is, or lies outside the previous mask's box.
+
+    Args:
+        template_frame: uint8 RGB [h, w, 3].
+        template_mask: uint8 [h, w], ids in the template frame, 0 background.
+        frame: uint8 RGB [h, w, 3], the current frame.
+        mask: uint8 [h, w], ids in the current frame.
+        previous_mask: uint8 [h, w], ids in a frame near the current one.
+        augmentation: all numbers, such as `VIDEO`.
+        generator: source of randomness; equal states give equal examples.
+
+    Returns:
+        The example. Its template's mask is not empty.
+
+    Raises:
+        InputError: no object is left of the template's mask on the canvas.
+    """
+    flip, canvas = generator.random() < augmentation.flip, augmentation.canvas
+    for strength in _STRENGTHS:
+        nodes = _draw_view_warp(mask.shape, augmentation, generator, strength)
+        template = _warp_view(template_frame, template_mask, nodes, canvas, flip=flip)
+        current = _warp_view(frame, mask, nodes, canvas, flip=flip)
+        previous = _warp_view(frame, previous_mask, nodes, canvas, flip=flip).labels
+        example = _make_example(template, current, previous, augmentation, generator, strength)
+        if example is not None:
+            return example
+    raise InputError("the template's mask shows no object on the canvas; leave this frame out")

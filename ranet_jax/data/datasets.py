@@ -1,0 +1,322 @@
+"""The training sets as records: image files with their masks, read in any order.
+
+TFDS writes the records, run by `ranet_jax.data.prepare`, and reads them again; neither needs
+TensorFlow. A record holds the bytes of the files: nothing is encoded twice, and it stays small.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, groupby
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from ranet_jax.data.davis import SPLITS
+from ranet_jax.data.images import read_frame, read_mask
+from ranet_jax.errors import InputError
+
+DATA_DIR = Path("data/tfds")
+# What the records hold. A set that is prepared again gets the next version of the format.
+_FORMAT = "1.0"
+# TFDS sorts a split in memory up to 1000 MiB; for more it would need TensorFlow.
+_PART_BYTES = 500 * 2**20
+
+
+class Pair(NamedTuple):
+    """An image file and its mask file.
+
+    Attributes:
+        name: what the record is called: the file's name without suffix, after the sequence's name
+            and a slash where the image is a frame.
+        image: path of the image.
+        mask: path of the mask.
+    """
+
+    name: str
+    image: Path
+    mask: Path
+
+
+class Sample(NamedTuple):
+    """A decoded record.
+
+    Attributes:
+        image: uint8 RGB [h, w, 3].
+        mask: uint8 [h, w] of object ids, 0 being background.
+        name: as in `Pair`.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    name: str
+
+
+@dataclass(frozen=True)
+class Video:
+    """The records of one sequence, which lie side by side and in order.
+
+    Attributes:
+        name: of the sequence.
+        start: index of the first frame's record.
+        numbers: number of each frame in the original video. They have gaps where frames were left
+            out, so that the distance of two frames is that of their numbers, not of their records.
+    """
+
+    name: str
+    start: int
+    numbers: tuple[int, ...]
+
+
+class Segmentation(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Images and masks; each set is one configuration of this builder.
+
+    Saliency sets, one record an image:
+
+    - `msra10k`: MSRA10K, 10000 images, 195 MB. https://mmcheng.net/msra10k/. No licence known; its
+      authors ask to be cited. Could not be downloaded when this was written: use `duts-tr`, which
+      is of the same kind and size.
+    - `ecssd`: ECSSD, 1000 images, 69 MB. No licence known.
+      https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/dataset.html
+    - `hku-is`: HKU-IS, 4447 images. https://sites.google.com/site/ligb86/hkuis. No licence known.
+      Could not be downloaded when this was written: use `duts-tr`.
+    - `duts-tr`: training set of DUTS, 10553 images. http://saliencydetection.net/duts/. No licence
+      known; for academic and research use.
+    - any other name: a folder of images and masks of your own.
+
+    DAVIS, one record a frame, by sequence and frame. https://davischallenge.org. Under the BSD
+    licence, says the README of its code. Training and validation videos take 800 MB at 480p.
+
+    - `davis16-train`, `davis17-train`: 30 and 60 videos.
+    - the other splits of `davis.SPLITS`: for tests, not to be trained on.
+
+    The images of all sets keep their owners' terms.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        data_dir: Path,
+        pairs: Sequence[Pair],
+        videos: dict[str, list[int]],
+        report_record: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Describes a set that is to be written.
+
+        Args:
+            name: of the set.
+            version: three numbers; `download_and_prepare` does nothing where it exists.
+            data_dir: root of all prepared sets.
+            pairs: the files of the records, in their order.
+            videos: numbers of the frames of each sequence, in the order of the records; empty for
+                still images.
+            report_record: called after every record.
+        """
+        self._pairs = pairs
+        self._videos = videos
+        self._report_record = report_record
+        config = tfds.core.BuilderConfig(name=name, version=tfds.core.Version(version))
+        super().__init__(data_dir=data_dir, config=config, file_format="array_record")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        file = tfds.features.Tensor(shape=(), dtype=np.object_)
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict({"image": file, "mask": file, "name": file}),
+            metadata=tfds.core.MetadataDict(videos=self._videos),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[int, dict[str, bytes]]]]:
+        ends = accumulate(p.image.stat().st_size + p.mask.stat().st_size for p in self._pairs)
+        sized = zip(self._pairs, ends, strict=True)
+        parts = groupby(sized, key=lambda pair_and_end: pair_and_end[1] // _PART_BYTES)
+        return {
+            f"part{number:04d}": self._generate_examples([pair for pair, _ in part])
+            for number, (_, part) in enumerate(parts)
+        }
+
+    def _generate_examples(self, pairs: list[Pair]) -> Iterator[tuple[int, dict[str, bytes]]]:
+        for index, (name, image, mask) in enumerate(pairs):
+            record = {"image": image.read_bytes(), "mask": mask.read_bytes(), "name": name.encode()}
+            yield index, record
+            self._report_record()
+
+
+class Source:
+    """A prepared set as Grain's data source: samples by index, in any order, from any process.
+
+    It can be pickled at no cost, because files are opened by the process that reads them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        records: Sequence[dict[str, Any]],
+        decode_mask: Callable[[BinaryIO], np.ndarray],
+    ) -> None:
+        """Wraps encoded records.
+
+        Args:
+            name: of the set.
+            records: encoded `image`, `mask` and `name`; each can be had by its index.
+            decode_mask: turns an open mask file into uint8 [h, w] of object ids.
+        """
+        self._name = name
+        self._records = records
+        self._decode_mask = decode_mask
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Reads and decodes a sample.
+
+        Args:
+            index: of the sample, 0 to `len(self) - 1`.
+
+        Returns:
+            The sample.
+
+        Raises:
+            IndexError: there is no such sample.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self!r} has no sample {index}")
+        record = self._records[index]
+        image = read_frame(io.BytesIO(record["image"]))
+        return Sample(image, self._decode_mask(io.BytesIO(record["mask"])), record["name"].decode())
+
+    def __repr__(self) -> str:
+        # Grain compares it when it restores a state: it must not change between runs.
+        return f"Source({self._name!r}, {len(self)} samples)"
+
+
+def read_saliency_mask(file: Path | BinaryIO) -> np.ndarray:
+    """Reads a saliency mask: brighter than 127 is foreground.
+
+    These masks are grey, and often have values in between along the edges.
+
+    Args:
+        file: path or open file.
+
+    Returns:
+        uint8 array [h, w] of 0 and 1.
+
+    Raises:
+        InputError: the file is no image.
+    """
+    return (read_frame(file).max(axis=-1) > 127).astype(np.uint8)
+
+
+def find_versions(data_dir: Path, name: str) -> list[Path]:
+    """Finds what is prepared of a set.
+
+    A version's folder gets its name when it is complete, so that all that are found can be used.
+
+    Args:
+        data_dir: root of all prepared sets.
+        name: of the set.
+
+    Returns:
+        Folders, the newest last. There is more than one only if a run was interrupted after it had
+        prepared the set again.
+    """
+    folders = (data_dir / Segmentation.name / name).glob(f"{_FORMAT}.*")
+    return sorted(folders, key=lambda folder: int(folder.suffix[1:]))
+
+
+def next_version(data_dir: Path, name: str) -> str:
+    """The version to prepare a set as.
+
+    Args:
+        data_dir: root of all prepared sets.
+        name: of the set.
+
+    Returns:
+        Three numbers, such as 1.0.0.
+    """
+    versions = find_versions(data_dir, name)
+    return f"{_FORMAT}.{int(versions[-1].suffix[1:]) + 1 if versions else 0}"
+
+
+def open_saliency(data_dir: Path, name: str) -> Source:
+    """Opens a prepared saliency set.
+
+    Args:
+        data_dir: root of all prepared sets, by default `DATA_DIR`.
+        name: of the set.
+
+    Returns:
+        Its images; masks have the one object 1.
+
+    Raises:
+        InputError: the set is not prepared, or files of it are missing.
+    """
+    builder = _open_newest(data_dir, name)
+    return Source(name, builder.as_data_source("all"), read_saliency_mask)
+
+
+def open_davis(data_dir: Path, name: str) -> tuple[Source, tuple[Video, ...]]:
+    """Opens a prepared split of DAVIS.
+
+    Args:
+        data_dir: root of all prepared sets, by default `DATA_DIR`.
+        name: of the split, one of `davis.SPLITS`. Its year decides how masks are read: in 2016 all
+            non-zero pixels are one object, in 2017 pixels are ids.
+
+    Returns:
+        The frames, and which of them belong to which video. Every frame shows an object.
+
+    Raises:
+        InputError: there is no such split, it is not prepared, or files of it are missing.
+    """
+    if name not in SPLITS:
+        raise InputError(f"{name} is no split of DAVIS; choose one of {', '.join(SPLITS)}")
+    builder = _open_newest(data_dir, name)
+    numbers = builder.info.metadata["videos"]
+    starts = accumulate(map(len, numbers.values()), initial=0)
+    videos = tuple(
+        Video(video, start, tuple(own))
+        for start, (video, own) in zip(starts, numbers.items(), strict=False)
+    )
+    decode_mask = partial(read_mask, binary=SPLITS[name].binary)
+    return Source(name, builder.as_data_source("all"), decode_mask), videos
+
+
+def _open_newest(data_dir: Path, name: str) -> tfds.core.DatasetBuilder:
+    """Opens the newest version of a set, checked to have all its files."""
+    command = f"python -m ranet_jax.data.prepare {name} --source DIR"
+    if data_dir != DATA_DIR:
+        command += f" --data-dir {data_dir}"
+    versions = find_versions(data_dir, name)
+    if not versions:
+        raise InputError(f"{data_dir} has no prepared {name}; run: {command}{suggest_other(name)}")
+    builder = tfds.builder_from_directory(versions[-1])
+    files = [Path(file) for part in builder.info.splits.values() for file in part.filepaths]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise InputError(f"{missing[0]} does not exist; run: {command} --overwrite")
+    return builder
+
+
+def suggest_other(name: str) -> str:
+    """What to add to an error about a set that could not be downloaded when this was written.
+
+    Args:
+        name: of the set.
+
+    Returns:
+        A remark in brackets after a blank, or nothing.
+    """
+    if name not in ("msra10k", "hku-is"):
+        return ""
+    return f" (where {name} cannot be had, duts-tr is of the same kind)"

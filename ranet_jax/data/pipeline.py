@@ -1,0 +1,216 @@
+"""From records to batches, with grain: one chain, random access, nothing hidden in between.
+
+Sample number k of a run, with all of its random draws, follows from the seed and k alone: not from
+the number of worker processes, of devices or of processes, nor from where a run was interrupted.
+So the number of samples drawn is all the state there is.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import grain
+import numpy as np
+
+from ranet_jax.data.augment import (
+    Augmentation,
+    Example,
+    make_static_example,
+    make_video_example,
+)
+from ranet_jax.data.clips import generate_clip
+from ranet_jax.data.datasets import Source, Video, open_davis, open_saliency
+from ranet_jax.data.paste import paste_objects
+
+Batch = dict[str, np.ndarray]
+"""The fields of `Example` stacked, [b, ...], and `origin` int64 [b, 2]: set and record in it."""
+
+Draw = Callable[[int, np.random.Generator], Example]
+"""Makes an example from a record's index and a source of randomness."""
+
+
+class Set(NamedTuple):
+    """One training set: how many records it has, how often it is drawn, and how.
+
+    Attributes:
+        name: of the set.
+        size: number of records.
+        weight: how often it is drawn, relative to the others.
+        draw: makes an example from a record.
+    """
+
+    name: str
+    size: int
+    weight: float
+    draw: Draw
+
+
+class StaticDraw(NamedTuple):
+    """Stage 1: a pair from one image, with objects of other images pasted where asked for."""
+
+    source: Source
+    augmentation: Augmentation
+
+    def __call__(self, index: int, generator: np.random.Generator) -> Example:
+        """Makes an example of image `index`."""
+        image, mask, _ = self.source[index]
+        count = self.augmentation.pasted_objects
+        if count:
+            chosen = generator.integers(len(self.source), size=generator.integers(1, count + 1))
+            others = (self.source[int(other)][:2] for other in chosen)
+            image, mask = paste_objects(image, mask, others, self.augmentation, generator)
+        return make_static_example(image, mask, self.augmentation, generator)
+
+
+class VideoDraw(NamedTuple):
+    """Stage 2: two frames of one video, and the mask of a frame near the current one.
+
+    Attributes:
+        source: frames of all videos.
+        videos: which frames belong together.
+        augmentation: all numbers.
+        reach: how many frames of the original video the previous mask may be away.
+    """
+
+    source: Source
+    videos: tuple[Video, ...]
+    augmentation: Augmentation
+    reach: int
+
+    def __call__(self, index: int, generator: np.random.Generator) -> Example:
+        """Makes an example whose current frame is frame `index`."""
+        starts = [video.start for video in self.videos]
+        video = self.videos[int(np.searchsorted(starts, index, side="right")) - 1]
+        numbers = np.array(video.numbers)
+        distance = np.abs(numbers - numbers[index - video.start])
+        near = np.flatnonzero((distance > 0) & (distance <= self.reach))
+        nearby = index if not near.size else video.start + int(generator.choice(near))
+        template = video.start + int(generator.integers(len(numbers)))
+        frame = self.source[index]
+        return make_video_example(
+            *self.source[template][:2],
+            *frame[:2],
+            self.source[nearby].mask,
+            self.augmentation,
+            generator,
+        )
+
+
+class ClipDraw(NamedTuple):
+    """The demo: two frames of a generated clip; clips never repeat."""
+
+    augmentation: Augmentation
+
+    def __call__(self, index: int, generator: np.random.Generator) -> Example:
+        """Makes an example of a clip that the generator alone decides."""
+        frames, masks = generate_clip(generator, 12, self.augmentation.canvas)
+        current = int(generator.integers(1, len(frames)))
+        return make_video_example(
+            frames[0],
+            masks[0],
+            frames[current],
+            masks[current],
+            masks[current - 1],
+            self.augmentation,
+            generator,
+        )
+
+
+def open_sets(
+    kind: str,
+    weights: Mapping[str, float],
+    data_dir: Path,
+    augmentation: Augmentation,
+    reach: int,
+    left_out: Sequence[str] = (),
+) -> list[Set]:
+    """Opens training sets.
+
+    Args:
+        kind: "static" (stage 1), "video" (stage 2) or "generated" (the demo, nothing to prepare).
+        weights: how often each prepared set is drawn, by its name.
+        data_dir: root of the prepared sets.
+        augmentation: all numbers of the examples.
+        reach: most frames between the current frame and its previous mask, in stage 2.
+        left_out: names of videos to keep for validation.
+
+    Returns:
+        The sets.
+
+    Raises:
+        InputError: a set is not prepared; the command that does it is named.
+    """
+    if kind == "generated":
+        return [Set("generated", 1 << 20, 1.0, ClipDraw(augmentation))]
+    sets = []
+    for name, weight in weights.items():
+        if kind == "static":
+            source = open_saliency(data_dir, name)
+            sets.append(Set(name, len(source), weight, StaticDraw(source, augmentation)))
+        else:
+            source, videos = open_davis(data_dir, name)
+            kept = tuple(video for video in videos if video.name not in left_out)
+            draw = VideoDraw(source, kept, augmentation, reach)
+            sets.append(Set(name, len(source), weight, draw))
+    return sets
+
+
+def _records(one: Set) -> Sequence[int]:
+    """Indices of a set's records that may be drawn."""
+    if not isinstance(one.draw, VideoDraw):
+        return range(one.size)
+    return [v.start + i for v in one.draw.videos for i in range(len(v.numbers))]
+
+
+def make_dataset(sets: Sequence[Set], seed: int) -> grain.MapDataset:
+    """Chains sets into one endless dataset of examples.
+
+    Args:
+        sets: to mix by weight; each is shuffled anew whenever it has been seen whole.
+        seed: of order and draws.
+
+    Returns:
+        A dataset whose item k is a dictionary with the arrays of `Example` and `origin`.
+    """
+
+    def chain(number: int, one: Set) -> grain.MapDataset:
+        def draw(record: int, generator: np.random.Generator) -> Batch:
+            example = one.draw(record, generator)
+            return example._asdict() | {"origin": np.array([number, record])}
+
+        dataset = grain.MapDataset.source(_records(one)).seed(seed + number)
+        return dataset.shuffle().repeat().random_map(draw)
+
+    chains = [chain(number, one) for number, one in enumerate(sets)]
+    return grain.MapDataset.mix(chains, weights=[one.weight for one in sets])
+
+
+def load_batches(
+    dataset: grain.MapDataset,
+    batch_size: int,
+    *,
+    start: int = 0,
+    process: int = 0,
+    processes: int = 1,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """Loads batches without end.
+
+    Args:
+        dataset: of examples.
+        batch_size: global, over all processes.
+        start: samples that were drawn before, over all processes; a multiple of `batch_size`.
+        process: number of this process, which loads every `processes`-th sample.
+        processes: how many there are.
+        workers: processes that make examples beside this one; 0 makes them here, in threads.
+
+    Returns:
+        An iterator of this process's part of each batch.
+    """
+    own = dataset[start + process :: processes].batch(batch_size // processes)
+    if workers:
+        options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
+        # In a worker one thread makes the batches, or more than `workers` cores would be busy.
+        read = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+        return iter(own.to_iter_dataset(read).mp_prefetch(options))
+    return iter(own.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))

@@ -1,0 +1,84 @@
+"""Data parallelism: the only module that knows how many devices and processes there are."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from ranet_jax.errors import InputError
+
+AXIS = "devices"
+
+
+def start_processes(coordinator: str | None, process: int, processes: int) -> None:
+    """Joins the processes of one run; to be called before anything else of jax.
+
+    Args:
+        coordinator: host:port of process 0; None where there is one process, or where the cluster
+            tells jax by itself (Slurm, TPU pods) and `processes` is over 1.
+        process: number of this process, from 0.
+        processes: how many there are.
+    """
+    if processes > 1:
+        where = (coordinator, processes, process) if coordinator else ()
+        jax.distributed.initialize(*where)
+
+
+def check_batch_size(batch_size: int, accumulate: int) -> None:
+    """Refuses a global batch that cannot be cut evenly over devices and accumulation."""
+    pieces = jax.device_count() * accumulate
+    if batch_size % pieces:
+        raise InputError(
+            f"batch_size {batch_size} cannot be cut into {jax.device_count()} devices times "
+            f"{accumulate} accumulated parts; choose a multiple of {pieces}"
+        )
+
+
+def parallelize(update: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any], Any]:
+    """Compiles an update for all devices.
+
+    Args:
+        update: `(state, batch) -> (state, metrics)`, which calls `mean_over_devices` on what must
+            be equal everywhere. It sees the part of the batch that belongs to one device.
+
+    Returns:
+        The same function for the whole local batch, as cut by `split_over_devices`. State and
+        metrics come out once, not once a device. The state that goes in is given away.
+    """
+    return jax.pmap(update, AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0)
+
+
+def replicate(tree: Any) -> Any:
+    """Puts a copy of each leaf on every device, as a parallel update gives it back.
+
+    Without this the update would be compiled twice: for the first state, and for its own results.
+    """
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), (AXIS,))
+    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+
+
+def fetch(tree: Any) -> Any:
+    """Brings replicated leaves to the host as NumPy arrays."""
+    return jax.tree.map(np.asarray, tree)
+
+
+def mean_over_devices(tree: Any) -> Any:
+    """The mean of each leaf over all devices of all processes, inside a parallel update."""
+    return jax.lax.pmean(tree, AXIS)
+
+
+def split_over_devices(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Cuts the local batch [b, ...] into one part a local device, [devices, b / devices, ...]."""
+    devices = jax.local_device_count()
+    return {name: array.reshape(devices, -1, *array.shape[1:]) for name, array in batch.items()}
+
+
+def process_index() -> int:
+    """Number of this process; 0 writes what is written once."""
+    return jax.process_index()
+
+
+def process_count() -> int:
+    """How many processes the run has; each loads its share of every batch."""
+    return jax.process_count()

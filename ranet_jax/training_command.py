@@ -1,0 +1,29 @@
+"""The flags of `train.py`."""
+
+from pathlib import Path
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from ranet_jax import parallel
+from ranet_jax.errors import run_command
+
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="recipe, such as configs/demo.py")
+_WORK = flags.DEFINE_string("workdir", None, "folder of the run (default: runs/RECIPE)")
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0")
+_PROCESS = flags.DEFINE_integer("process", 0, "number of this process")
+_PROCESSES = flags.DEFINE_integer("processes", 1, "how many processes train together")
+
+
+def main() -> None:
+    """The command; absl parses the flags, which grain's worker processes need as well."""
+    flags.mark_flag_as_required("config")
+    app.run(lambda _: run_command(_train))
+
+
+def _train() -> None:
+    parallel.start_processes(_COORDINATOR.value, _PROCESS.value, _PROCESSES.value)
+    from ranet_jax.training import train
+
+    recipe = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    train(_CONFIG.value, Path(_WORK.value or f"runs/{recipe}"))

@@ -1,0 +1,335 @@
+"""Training examples: geometry against the device's protocol, and promises on hard masks."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ranet_jax import boxes as device
+from ranet_jax.canvas import Canvas
+from ranet_jax.data.augment import (
+    VIDEO,
+    Augmentation,
+    draw_colours,
+    make_static_example,
+    make_video_example,
+)
+from ranet_jax.data.damage import Damage
+from ranet_jax.data.paste import paste_objects
+from ranet_jax.errors import InputError
+from tests.painting import (
+    CANVAS,
+    assert_paint_agrees,
+    one_object,
+    overlap,
+    paint,
+    texture,
+    three_objects,
+)
+
+NO_DAMAGE = Damage(
+    spline=0, rotation=0, scaling=0, shift=0, growth=0, missing_probability=0, missing_size=0
+)
+PLAIN = Augmentation(
+    spline=0,
+    rotation=0,
+    scaling=0,
+    shift=0,
+    flip=0,
+    colour=0,
+    colour_apart=0,
+    damage=NO_DAMAGE,
+    box_jitter=0,
+)
+GEOMETRY = Augmentation(colour=0, colour_apart=0)
+
+
+def video_of(mask, seed=0):
+    """A template, a current and a previous view of moving objects, painted by id."""
+    moved = np.roll(mask, 12, axis=1)
+    return paint(mask), mask, paint(moved), moved, np.roll(mask, 9, axis=1)
+
+
+def assert_equal(a, b):
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_data_package_leaves_jax_alone():
+    code = (
+        "import sys, ranet_jax.data.augment, ranet_jax.data.paste; "
+        "sys.exit(any(name.split('.')[0] in ('jax', 'flax') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("size", [CANVAS, (480, 854)])
+@pytest.mark.parametrize("stage", ["static", "video"])
+def test_without_augmentation_it_is_the_protocol(size, stage):
+    image, mask = texture(size), three_objects(size)
+    generator = np.random.default_rng(0)
+    if stage == "static":
+        example = make_static_example(image, mask, PLAIN, generator)
+    else:
+        example = make_video_example(image, mask, image, mask, mask, PLAIN, generator)
+    canvas = Canvas(size, CANVAS)
+    frame, labels = canvas.fit_frame(image), canvas.fit_labels(mask)
+    box = device.find_box(jnp.asarray(labels) != 0)
+    assert box.tolist() != [0, 0, *CANVAS]
+    expected = np.asarray(device.cut_frame(jnp.asarray(frame, jnp.float32), box))
+    cut = np.asarray(device.cut_labels(jnp.asarray(labels), box))
+    for view in (example.template, example.frame):
+        # Half a level of rounding, and what an older OpenCV loses with 1/32 of a pixel.
+        np.testing.assert_allclose(view.astype(float), expected, atol=1.5)
+    for each in (example.template_labels, example.previous, example.labels):
+        np.testing.assert_array_equal(each, cut)
+
+
+def test_previous_mask_sets_the_box_of_the_frame():
+    image, mask = texture(CANVAS), one_object(CANVAS)
+    previous = np.roll(mask, 40, axis=1)
+    example = make_video_example(
+        image, mask, image, mask, previous, PLAIN, np.random.default_rng(0)
+    )
+    box = device.find_box(jnp.asarray(previous) != 0)
+    expected = device.cut_labels(jnp.asarray(mask), box)
+    np.testing.assert_array_equal(example.labels, expected)
+    assert np.count_nonzero(example.labels != example.template_labels) > 1000
+
+
+@pytest.mark.parametrize("stage", ["static", "video"])
+def test_flip_mirrors_both_views(stage):
+    image, mask = texture(CANVAS), three_objects(CANVAS)
+
+    def make(image, mask, augmentation):
+        if stage == "static":
+            return make_static_example(image, mask, augmentation, np.random.default_rng(0))
+        return make_video_example(
+            image, mask, image, mask, mask, augmentation, np.random.default_rng(0)
+        )
+
+    mirrored = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
+    expected = make(*mirrored, PLAIN)
+    for view, other in zip(make(image, mask, replace(PLAIN, flip=1)), expected, strict=True):
+        np.testing.assert_allclose(view.astype(int), other, atol=1 if view.ndim == 3 else 0)
+
+
+@pytest.mark.parametrize("stage", ["static", "video"])
+def test_previous_masks_of_examples_are_damaged(stage):
+    mask, overlaps = one_object(), []
+    for seed in range(8):
+        generator = np.random.default_rng(seed)
+        if stage == "static":
+            example = make_static_example(paint(mask), mask, GEOMETRY, generator)
+        else:
+            image = paint(mask)
+            example = make_video_example(image, mask, image, mask, mask, VIDEO, generator)
+        overlaps.append(overlap(example.previous != 0, example.labels != 0))
+    assert min(overlaps) > 0.4 and 0.6 < np.mean(overlaps) < 0.95 and max(overlaps) < 1
+
+
+def test_equal_generators_make_equal_examples():
+    image, mask = texture((300, 400)), three_objects()
+    kept = image.copy(), mask.copy()
+
+    def make(seed):
+        generator = np.random.default_rng(seed)
+        pasted = paste_objects(image, mask, [(image, mask)], Augmentation(), generator)
+        return [
+            *pasted,
+            *make_static_example(*pasted, Augmentation(), generator),
+            *make_video_example(image, mask, image, mask, mask, VIDEO, generator),
+            generator.random(),
+        ]
+
+    first = make(0)
+    assert_equal(first, make(0))
+    for one, other in zip(first, make(1), strict=True):
+        assert not np.array_equal(one, other)
+    assert_equal((image, mask), kept)
+
+
+@pytest.mark.parametrize("size", [(300, 400), (500, 333), (480, 854)])
+def test_image_and_mask_move_together(size):
+    mask = three_objects(size)
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        # Ids are renumbered where a template lost one; painted objects must not be.
+        example = make_static_example(paint(mask), mask, replace(GEOMETRY, visible=0), generator)
+        if example.template_labels.max() == 3:
+            assert_paint_agrees(example.template, example.template_labels)
+            assert_paint_agrees(example.frame, example.labels)
+        example = make_video_example(
+            *video_of(mask), replace(VIDEO, colour=0, colour_apart=0, visible=0), generator
+        )
+        assert_paint_agrees(example.template, example.template_labels)
+        assert_paint_agrees(example.frame, example.labels)
+
+
+def test_examples_have_the_promised_form():
+    mask = three_objects()
+    for seed in range(6):
+        generator = np.random.default_rng(seed)
+        for example in (
+            make_static_example(paint(mask), mask, Augmentation(), generator),
+            make_video_example(*video_of(mask), VIDEO, generator),
+        ):
+            for image in (example.template, example.frame):
+                assert image.shape == (*CANVAS, 3) and image.dtype == np.uint8
+            for labels in (example.template_labels, example.previous, example.labels):
+                assert labels.shape == CANVAS and labels.dtype == np.uint8
+            ids = set(np.unique(example.template_labels))
+            assert ids == set(range(len(ids))) and len(ids) > 1
+            assert set(np.unique(example.previous)) <= ids
+            assert set(np.unique(example.labels)) <= ids
+
+
+def test_another_canvas():
+    small = Augmentation(canvas=(192, 320))
+    example = make_static_example(
+        texture((300, 400)), one_object(), small, np.random.default_rng(0)
+    )
+    assert {each.shape[:2] for each in example} == {(192, 320)}
+
+
+def test_outside_the_image_stays_black():
+    mask = np.zeros((300, 400), np.uint8)
+    mask[:, :300] = 1
+    image = np.full((300, 400, 3), 128, np.uint8)
+    for seed in range(5):
+        example = make_static_example(
+            image, mask, Augmentation(colour=0.4), np.random.default_rng(seed)
+        )
+        black = (example.frame == 0).all(-1)
+        assert black.any() and not example.labels[black].any()
+        # Nothing but the seam lies between black and the changed grey.
+        assert np.median(example.frame[~black]) > 40
+
+
+def test_objects_the_template_lacks_are_background():
+    mask = three_objects(CANVAS)
+    template = np.where(mask == 2, 0, mask).astype(np.uint8)
+    image = paint(mask)
+    example = make_video_example(
+        image, template, image, mask, mask, PLAIN, np.random.default_rng(0)
+    )
+    np.testing.assert_array_equal(np.unique(example.template_labels), [0, 1, 2])
+    for labels in (example.previous, example.labels):
+        np.testing.assert_array_equal(np.unique(labels), [0, 1, 2])
+    third = np.array([0, 1, 0, 2])[mask]
+    box = device.find_box(jnp.asarray(third) != 0)
+    np.testing.assert_array_equal(
+        example.labels, device.cut_labels(jnp.asarray(third.astype(np.uint8)), box)
+    )
+
+
+def test_slivers_in_the_template_do_not_count():
+    one = one_object(CANVAS)
+    two = one.copy()
+    two[160:260, 800:] = 2
+    # All draws that follow the warps have no effect here, so that both masks see the same warps.
+    shifting = replace(PLAIN, shift=0.2, visible=0.9)
+    image, slivers = texture(one.shape), 0
+    for seed in range(12):
+        example = make_static_example(image, two, shifting, np.random.default_rng(seed))
+        if example.template_labels.max() == 1:
+            alone = make_static_example(image, one, shifting, np.random.default_rng(seed))
+            assert_equal(example, alone)
+            slivers += 1
+    assert slivers > 1
+
+
+def test_box_jitter_moves_the_current_view_only():
+    image, mask = texture(CANVAS), one_object(CANVAS)
+    plain = make_static_example(image, mask, PLAIN, np.random.default_rng(0))
+    example = make_static_example(
+        image, mask, replace(PLAIN, box_jitter=0.1), np.random.default_rng(0)
+    )
+    assert_equal(example[:2], plain[:2])
+    np.testing.assert_array_equal(example.previous, example.labels)
+    assert 0.5 < overlap(example.labels != 0, plain.labels != 0) < 0.95
+
+
+def hard_masks():
+    for size in ((300, 400), (480, 854), (1080, 1920)):
+        empty = np.zeros(size, np.uint8)
+        tiny, corner, edge, line, everything = (empty.copy() for _ in range(5))
+        tiny[size[0] // 3 : size[0] // 3 + 3, size[1] // 2 : size[1] // 2 + 3] = 1
+        corner[-4:, -4:] = 1
+        edge[:40, :6] = 1
+        line[size[0] // 2, :] = 1
+        if size[0] == 1080:
+            line[size[0] // 2 + 1, :] = 1
+            line[size[0] // 2 + 2, :] = 1
+        everything[:] = 1
+        yield from (tiny, corner, edge, line, everything)
+
+
+def test_no_mask_is_ever_empty():
+    strong = Augmentation(shift=0.4, box_jitter=0.2)
+    for mask in hard_masks():
+        image = np.full((*mask.shape, 3), 100, np.uint8)
+        plain = make_static_example(image, mask, PLAIN, np.random.default_rng(0))
+        share = np.count_nonzero(plain.labels) / plain.labels.size
+        for seed in range(3):
+            for augmentation in (Augmentation(), strong):
+                example = make_static_example(
+                    image, mask, augmentation, np.random.default_rng(seed)
+                )
+                for labels in (example.template_labels, example.previous, example.labels):
+                    assert labels.any()
+                # A box enlarges, so a quarter of the object is at least about that large.
+                assert np.count_nonzero(example.labels) >= 0.1 * share * example.labels.size
+
+
+def test_the_last_attempt_does_not_transform():
+    image, mask = texture(CANVAS), three_objects(CANVAS)
+    # No view can show ten times an object, so every attempt but the last fails.
+    hopeless = replace(GEOMETRY, visible=10, flip=0)
+    example = make_static_example(image, mask, hopeless, np.random.default_rng(0))
+    assert_equal(example, make_static_example(image, mask, PLAIN, np.random.default_rng(0)))
+
+
+def test_views_show_as_much_of_the_object_as_asked():
+    mask = np.ones((300, 400), np.uint8)
+    frame = paint(mask), mask
+    drifting = replace(PLAIN, shift=0.4)
+    for visible, low, high in ((0.0, 0.4, 0.6), (0.7, 0.7, 0.8)):
+        augmentation = replace(drifting, visible=visible)
+        shown = []
+        for seed in range(25):
+            # An empty previous mask makes the whole canvas the box: no enlargement to account for.
+            example = make_video_example(
+                *frame, *frame, mask * 0, augmentation, np.random.default_rng(seed)
+            )
+            shown.append(np.count_nonzero(example.labels) / (480 * 640))
+        assert low < min(shown) < high
+
+
+def test_empty_masks_are_refused():
+    image, mask, empty = texture((300, 400)), one_object(), np.zeros((300, 400), np.uint8)
+    with pytest.raises(InputError, match="no object"):
+        make_static_example(image, empty, Augmentation(), np.random.default_rng(0))
+    with pytest.raises(InputError, match="no object"):
+        make_video_example(image, empty, image, mask, mask, VIDEO, np.random.default_rng(0))
+    # A frame without the object is part of a video, and so is a previous mask that lost it.
+    example = make_video_example(image, mask, image, empty, empty, VIDEO, np.random.default_rng(0))
+    assert not example.labels.any() and not example.previous.any()
+
+
+def test_colours_are_equal_for_the_pair_and_a_little_apart():
+    together = Augmentation(colour_apart=0)
+    generator = np.random.default_rng(0)
+    for template, frame in (draw_colours(together, generator) for _ in range(5)):
+        np.testing.assert_array_equal(template, frame)
+        assert not np.allclose(template, np.eye(3, 4))
+    for template, frame in (draw_colours(Augmentation(), generator) for _ in range(20)):
+        grey = np.array([100, 100, 100, 1])
+        assert 0 < np.abs((template - frame) @ grey).max() < 50
+        # Saturation leaves grey grey.
+        assert np.ptp(template @ grey) < 1e-9
+    for matrix in draw_colours(PLAIN, generator):
+        np.testing.assert_allclose(matrix, np.eye(3, 4), atol=1e-12)

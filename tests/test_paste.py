@@ -1,0 +1,121 @@
+"""Several objects in one image: their ids, pixels, sizes and places."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from ranet_jax.data.augment import Augmentation, make_static_example
+from ranet_jax.data.paste import paste_objects
+from tests.painting import (
+    COLOURS,
+    assert_paint_agrees,
+    mask_of,
+    one_object,
+    paint,
+    texture,
+    three_objects,
+)
+
+
+def painted_others(count):
+    for index in range(count):
+        mask = mask_of((240, 200), (0.5, 0.4, 0.3, 0.2, 20 * index)) * 255
+        # Each in a colour of its own, on the background of the rest.
+        yield COLOURS[np.where(mask != 0, index + 2, 0)].astype(np.uint8), mask
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_pasted_objects_have_consecutive_ids_and_their_own_pixels(count):
+    base = one_object()
+    small = Augmentation(pasted_area=(0.03, 0.08))
+    orders = set()
+    for seed in range(12):
+        image, mask = paste_objects(
+            paint(base), base, painted_others(count), small, np.random.default_rng(seed)
+        )
+        assert image.shape == (300, 400, 3) and mask.dtype == np.uint8
+        assert set(np.unique(mask)) == set(range(count + 2))
+        named = np.abs(image[:, :, None].astype(int) - COLOURS).sum(-1).argmin(-1)
+        order = []
+        for identifier in range(1, count + 2):
+            inner = cv2.erode((mask == identifier).astype(np.uint8), np.ones((5, 5), np.uint8))
+            colours = np.unique(named[inner != 0])
+            assert len(colours) == 1
+            order.append(int(colours[0]))
+        assert sorted(order) == list(range(1, count + 2))
+        orders.add(tuple(order))
+        untouched = cv2.dilate((mask != 0) * np.uint8(1), np.ones((5, 5), np.uint8)) == 0
+        assert (image[untouched & (base == 0)] == COLOURS[0]).all()
+        assert np.count_nonzero((mask != 0) & (base != 0)) == np.count_nonzero(base)
+    assert len(orders) > 1
+    generator = np.random.default_rng(0)
+    example = make_static_example(
+        image, mask, replace(Augmentation(colour=0, colour_apart=0), visible=0), generator
+    )
+    if example.template_labels.max() == count + 1:
+        table = np.array([0, *order])
+        assert_paint_agrees(example.template, table[example.template_labels].astype(np.uint8))
+        assert_paint_agrees(example.frame, table[example.labels].astype(np.uint8))
+
+
+def test_pasted_objects_have_the_area_asked_for():
+    base = np.zeros((300, 400), np.uint8)
+    base[0, 0] = 1
+    asked = Augmentation(pasted_area=(0.05, 0.15))
+    areas = []
+    for seed in range(40):
+        _, mask = paste_objects(
+            paint(base), base, painted_others(1), asked, np.random.default_rng(seed)
+        )
+        pasted = (mask == np.bincount(mask.ravel())[1:].argmax() + 1).astype(np.uint8)
+        areas.append(np.count_nonzero(pasted) / mask.size)
+        # Nothing of the ellipse is cut off.
+        _, _, width, height = cv2.boundingRect(pasted)
+        assert np.count_nonzero(pasted) == pytest.approx(np.pi / 4 * width * height, rel=0.04)
+    assert 0.048 < min(areas) < 0.07 and 0.13 < max(areas) < 0.152
+
+
+def test_objects_that_are_too_large_are_fitted_whole():
+    base = np.zeros((300, 400), np.uint8)
+    base[0, 0] = 1
+    wide = mask_of((200, 500), (0.4, 0.4, 0.1, 0.3, 0))
+    huge = Augmentation(pasted_area=(0.9, 0.9))
+    for seed in range(4):
+        _, mask = paste_objects(
+            paint(base), base, [(paint(wide), wide)], huge, np.random.default_rng(seed)
+        )
+        pasted = (mask == np.bincount(mask.ravel())[1:].argmax() + 1).astype(np.uint8)
+        x, _, width, height = cv2.boundingRect(pasted)
+        assert x <= 1 and width >= 398
+        # Its own aspect, nothing cut off.
+        assert height == pytest.approx(400 * 41 / 301, abs=3)
+
+
+def test_no_object_is_hidden_by_more_than_half():
+    base = mask_of((300, 400), (0.5, 0.5, 0.1, 0.1, 0))
+    huge = Augmentation(pasted_area=(0.5, 0.5))
+    sizes = set()
+    for seed in range(12):
+        _, mask = paste_objects(
+            paint(base), base, painted_others(3), huge, np.random.default_rng(seed)
+        )
+        sizes.add(int(mask.max()))
+        assert set(np.unique(mask)) == set(range(mask.max() + 1))
+        kept = max(np.count_nonzero((mask == i) & (base != 0)) for i in range(1, mask.max() + 1))
+        assert kept > np.count_nonzero(base) / 2
+    assert min(sizes) < 4
+
+
+@pytest.mark.parametrize("kind", ["empty", "too small"])
+def test_what_cannot_be_pasted_is_left_out_and_ids_closed_up(kind):
+    base = np.where(three_objects() == 2, 0, three_objects()).astype(np.uint8)
+    if kind == "empty":
+        others, augmentation = [(texture((9, 9)), np.zeros((9, 9), np.uint8))], Augmentation()
+    else:
+        others, augmentation = painted_others(1), Augmentation(pasted_area=(1e-8, 1e-8))
+    image, mask = paste_objects(paint(base), base, others, augmentation, np.random.default_rng(0))
+    np.testing.assert_array_equal(image, paint(base))
+    np.testing.assert_array_equal(np.unique(mask), [0, 1, 2])
+    np.testing.assert_array_equal(mask != 0, base != 0)

@@ -1,0 +1,188 @@
+"""The input pipeline: what is drawn follows from the seed and the sample's number alone."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ranet_jax.data.augment import VIDEO, Augmentation
+from ranet_jax.data.datasets import Sample, Video
+from ranet_jax.data.pipeline import (
+    Set,
+    StaticDraw,
+    VideoDraw,
+    load_batches,
+    make_dataset,
+    open_sets,
+)
+from ranet_jax.errors import InputError
+
+CANVAS = (64, 96)
+
+
+class Images:
+    """Stands for a prepared set: a square on noise, its place and colour by index."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, index):
+        generator = np.random.default_rng(index)
+        image = generator.integers(0, 100, (60, 90, 3)).astype(np.uint8)
+        mask = np.zeros((60, 90), np.uint8)
+        mask[20:40, 30 + index % 20 : 60] = 1
+        image[mask > 0] = 100 + index
+        return Sample(image, mask, str(index))
+
+
+def static_sets(pasted=0):
+    augmentation = Augmentation(canvas=CANVAS, pasted_objects=pasted)
+    return [
+        Set(name, size, weight, StaticDraw(Images(size), augmentation))
+        for name, size, weight in (("large", 40, 0.75), ("small", 10, 0.25))
+    ]
+
+
+def take(count, **options):
+    batches = load_batches(make_dataset(static_sets(), 7), 4, **options)
+    return [next(batches) for _ in range(count)]
+
+
+def assert_equal(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_batches_hold_examples_and_their_origin():
+    (batch,) = take(1)
+    assert {name: array.shape for name, array in batch.items()} == {
+        "template": (4, *CANVAS, 3),
+        "template_labels": (4, *CANVAS),
+        "frame": (4, *CANVAS, 3),
+        "previous": (4, *CANVAS),
+        "labels": (4, *CANVAS),
+        "origin": (4, 2),
+    }
+    assert all(batch[name].dtype == np.uint8 for name in batch if name != "origin")
+
+
+def test_same_seed_same_batches_other_seed_others():
+    assert_equal(take(3), take(3))
+    other = next(load_batches(make_dataset(static_sets(), 8), 4))
+    assert not np.array_equal(other["frame"], take(1)[0]["frame"])
+
+
+def test_starting_later_continues_exactly():
+    assert_equal(take(2, start=12), take(5)[3:])
+
+
+def test_processes_share_each_batch():
+    whole = take(3)
+    shares = [take(3, process=process, processes=2) for process in range(2)]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        for name in batch:
+            together = np.stack([part[name] for part in parts], axis=1)
+            np.testing.assert_array_equal(together.reshape(batch[name].shape), batch[name])
+
+
+def test_sets_are_mixed_by_weight_and_seen_whole():
+    origins = np.concatenate([batch["origin"] for batch in take(40)])
+    large, small = (origins[origins[:, 0] == number, 1] for number in (0, 1))
+    assert len(large) == 3 * len(small)
+    assert set(small[:10]) == set(range(10))
+    assert list(small[:10]) != list(small[10:20]), "shuffled anew"
+
+
+def test_a_record_that_comes_again_is_drawn_anew():
+    batches = take(40)
+    frames = [
+        batch["frame"][i]
+        for batch in batches
+        for i in range(4)
+        if tuple(batch["origin"][i]) == (1, 3)
+    ]
+    assert len(frames) == 4
+    assert not np.array_equal(frames[0], frames[1])
+
+
+def test_pasted_objects_come_from_the_same_set():
+    batches = load_batches(make_dataset(static_sets(pasted=3), 0), 4)
+    largest = [batch["template_labels"].max() for batch, _ in zip(batches, range(4), strict=False)]
+    assert max(largest) > 1
+
+
+WORKERS = """
+import sys
+sys.argv = sys.argv[:1]
+from absl import app
+from tests import test_pipeline as t
+def main(_):
+    t.assert_equal(t.take(4, workers=2), t.take(4))
+    t.assert_equal(t.take(2, workers=1, start=8), t.take(4)[2:])
+    print("equal")
+app.run(main)
+"""
+
+
+def test_worker_processes_change_nothing(tmp_path):
+    """In a program of its own, because grain's workers need absl's flags."""
+    program = tmp_path / "program.py"
+    program.write_text(f"if __name__ == '__main__':\n    exec({WORKERS!r})\n")
+    root = str(__import__("pathlib").Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, program],
+        env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip().endswith("equal"), done.stderr
+
+
+class Frames(Images):
+    """Records how they are read."""
+
+    read = []
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return super().__getitem__(index)
+
+
+def test_video_examples_stay_in_their_video_and_within_reach():
+    videos = (Video("a", 0, (0, 2, 4, 6, 20)), Video("b", 5, tuple(range(8))))
+    draw = VideoDraw(Frames(13), videos, VIDEO, reach=5)
+    for index in range(13):
+        for seed in range(5):
+            Frames.read.clear()
+            draw(index, np.random.default_rng(seed))
+            current, template, nearby = Frames.read[1], Frames.read[0], Frames.read[2]
+            if current != index:
+                current, template = template, current
+            video = videos[index >= 5]
+            assert all(video.start <= i < video.start + len(video.numbers) for i in Frames.read)
+            distance = abs(video.numbers[nearby - video.start] - video.numbers[index - video.start])
+            assert distance <= 5
+            # Frame 20 of video a has no neighbour within reach: it is its own.
+            assert (distance == 0) == (index == 4)
+
+
+def test_videos_kept_for_validation_are_never_drawn():
+    videos = (Video("a", 0, (0, 1, 2)), Video("c", 6, (0, 1, 2)))  # 3..5 are left out
+    one = Set("davis16-train", 9, 1.0, VideoDraw(Frames(9), videos, VIDEO, reach=5))
+    dataset = make_dataset([one], 0)
+    drawn = {int(dataset[i]["origin"][1]) for i in range(12)}
+    assert drawn == {0, 1, 2, 6, 7, 8}
+
+
+@pytest.mark.parametrize("kind", ["static", "video"])
+def test_missing_data_names_folder_and_command(tmp_path, kind):
+    name = "ecssd" if kind == "static" else "davis16-train"
+    with pytest.raises(InputError, match=rf"{tmp_path}.*ranet_jax\.data\.prepare {name}"):
+        open_sets(kind, {name: 1.0}, tmp_path, VIDEO, 5)

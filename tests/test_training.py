@@ -1,0 +1,294 @@
+"""Training: it learns, it resumes exactly, and the number of devices changes nothing."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from configs import davis16_finetune, davis17_finetune, demo, static_pretrain, static_pretrain_multi
+from ranet_jax.checkpoint import Network, load_network, save_network
+from ranet_jax.data.augment import Augmentation
+from ranet_jax.data.damage import Damage
+from ranet_jax.errors import InputError
+from ranet_jax.models.ranet import RANet, init_params, small_ranet
+from ranet_jax.training import (
+    check_finite,
+    make_augmentation,
+    make_model,
+    make_optimizer,
+    make_schedule,
+    start_state,
+    train,
+)
+
+ROOT = Path(__file__).parents[1]
+RECIPES = (static_pretrain, davis16_finetune, static_pretrain_multi, davis17_finetune, demo)
+
+
+def tiny_config(**changes) -> ConfigDict:
+    """The demo's recipe, a few steps of it."""
+    config = demo.get_config()
+    config.steps, config.batch_size, config.save_every = 6, 2, 2
+    config.optimizer.warmup = 1
+    config.sheet_every, config.log_every = 0, 1
+    config.update(changes)
+    return config
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Programs of one module compile the same step once."""
+    cache = tmp_path_factory.mktemp("compiled")
+    return os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def command(work, **flags):
+    options = {
+        "steps": 6,
+        "batch_size": 2,
+        "save_every": 2,
+        "sheet_every": 0,
+        "log_every": 1,
+        "optimizer.warmup": 1,
+    }
+    flags = [f"--config.{name}={value}" for name, value in (options | flags).items()]
+    recipe = ROOT / "configs/demo.py"
+    return [sys.executable, ROOT / "train.py", "--config", recipe, "--workdir", work, *flags]
+
+
+def leaves_of(work):
+    """Every leaf of a run's newest checkpoint, by name."""
+    from orbax.checkpoint import v1 as ocp
+
+    folder = max((work / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    found = jax.tree_util.tree_leaves_with_path(ocp.load(folder.resolve()))
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in found}
+
+
+def run(environment, work, **flags):
+    done = subprocess.run(command(work, **flags), env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def undisturbed(environment, tmp_path_factory):
+    work = tmp_path_factory.mktemp("undisturbed") / "run"
+    run(environment, work)
+    return work
+
+
+def wait_for(condition, process, seconds=300):
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end and process.poll() is None
+        time.sleep(0.02)
+
+
+def steps_in(work):
+    path = work / "metrics.jsonl"
+    return [json.loads(line)["step"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_killed_and_resumed_equals_never_killed(environment, undisturbed, tmp_path):
+    work = tmp_path / "run"
+    for kill_after in (3, 5):
+        process = subprocess.Popen(
+            command(work), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for(lambda: kill_after in steps_in(work), process)  # noqa: B023
+        process.kill()
+        process.wait()
+    run(environment, work)
+    found, expected = leaves_of(work), leaves_of(undisturbed)
+    assert found.keys() == expected.keys() and len(found) > 100
+    for name, leaf in expected.items():
+        np.testing.assert_array_equal(found[name], leaf, err_msg=name)
+    assert steps_in(work) == steps_in(undisturbed) == [1, 2, 3, 4, 5, 6]
+
+
+def test_sigterm_saves_first(environment, undisturbed, tmp_path):
+    work = tmp_path / "run"
+    process = subprocess.Popen(
+        command(work, save_every=100), env=environment, stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: 2 in steps_in(work), process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "the same command goes on from here" in output
+    (saved,) = (int(path.name) for path in (work / "checkpoints").iterdir())
+    assert 2 < saved < 6
+    run(environment, work)
+    found, expected = leaves_of(work), leaves_of(undisturbed)
+    for name, leaf in expected.items():
+        np.testing.assert_array_equal(found[name], leaf, err_msg=name)
+
+
+def test_another_recipe_in_the_same_folder_is_refused(environment, undisturbed):
+    flags = {"optimizer.learning_rate": 1e-4, "log_every": 5}
+    done = subprocess.run(
+        command(undisturbed, **flags), env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    message = done.stderr.strip().splitlines()[-1]
+    assert "optimizer.learning_rate is 0.0001 and was 0.002" in message
+    assert "log_every" not in message
+    assert steps_in(undisturbed) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_can_be_loaded_and_started_from(undisturbed):
+    network = load_network(undisturbed)
+    assert network.model == small_ranet()
+    leaves = leaves_of(undisturbed)
+    kernel = network.params["decoder"]["logit"]["kernel"]
+    np.testing.assert_array_equal(kernel, leaves["['average']['decoder']['logit']['kernel']"])
+    state = start_state(small_ranet(), tiny_config(init_from=str(undisturbed)))
+    np.testing.assert_array_equal(state.params["decoder"]["logit"]["kernel"], kernel)
+
+
+DEVICES = """
+import sys, numpy as np, jax, jax.numpy as jnp
+jax.config.update("jax_enable_x64", True)
+from ranet_jax import parallel, training
+from ranet_jax.models.ranet import RANet
+from tests.test_training import tiny_config
+process, processes, port, accumulate, path = sys.argv[1:]
+process, processes = int(process), int(processes)
+parallel.start_processes(f"localhost:{port}" if processes > 1 else None, process, processes)
+config = tiny_config(batch_size=4, precision="float64", accumulate=int(accumulate))
+model = RANet(blocks=(1, 1, 1, 1), width=8, canvas=(64, 96), kept=4)
+state = training.start_state(model, config)
+wide = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
+state = parallel.replicate(jax.tree.map(wide, state))
+update = parallel.parallelize(training.make_update(model, config))
+generator = np.random.default_rng(0)
+losses = []
+for step in range(2):
+    frames = generator.integers(0, 256, (2, 4, 64, 96, 3)).astype(np.uint8)
+    labels = generator.integers(0, 2, (3, 4, 64, 96)).astype(np.uint8)
+    batch = dict(zip(("template", "frame", "template_labels", "previous", "labels"),
+                     [*frames, *labels]))
+    own = {name: array[process::processes] for name, array in batch.items()}
+    state, metrics = update(state, parallel.split_over_devices(own))
+    losses.append(float(metrics["loss"]))
+if process == 0:
+    leaves = [np.asarray(x) for x in jax.tree.leaves(state)]
+    np.savez(path, *leaves, losses=losses, devices=jax.device_count())
+"""
+
+
+def train_on(environment, path, devices=1, processes=1, accumulate=1):
+    """Two steps in float64 on simulated devices, in one or several processes."""
+    flags = f"--xla_force_host_platform_device_count={devices // processes}"
+    port = str(20000 + os.getpid() % 10000)
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", DEVICES, *map(str, (i, processes, port, accumulate, path))],
+            env=environment | {"XLA_FLAGS": flags, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(processes)
+    ]
+    for process in running:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors[-3000:]
+    with np.load(path) as arrays:
+        assert arrays["devices"] == devices
+        return {name: arrays[name] for name in arrays if name != "devices"}
+
+
+def test_number_of_devices_and_processes_changes_nothing(environment, tmp_path):
+    expected = train_on(environment, tmp_path / "1.npz")
+    others = {
+        "2 devices": {"devices": 2},
+        "4 devices": {"devices": 4},
+        "2 processes": {"devices": 2, "processes": 2},
+        "2 accumulated parts": {"accumulate": 2},
+    }
+    for title, setting in others.items():
+        found = train_on(environment, tmp_path / "other.npz", **setting)
+        assert found.keys() == expected.keys()
+        for name in expected:
+            np.testing.assert_allclose(
+                found[name], expected[name], rtol=1e-7, atol=1e-10, err_msg=f"{title} {name}"
+            )
+
+
+def test_every_recipe_is_complete_and_says_what_it_needs():
+    for recipe in RECIPES:
+        config = recipe.get_config()
+        model = make_model(config)
+        augmentation = make_augmentation(config, model.canvas)
+        given = set(config.augmentation.keys())
+        fields = {field.name for field in dataclasses.fields(Augmentation)}
+        assert given == fields - {"canvas"}, recipe.__name__
+        damage = {field.name for field in dataclasses.fields(Damage)}
+        assert set(config.augmentation.damage.keys()) == damage
+        assert augmentation.canvas == model.canvas
+        assert make_schedule(config)(config.optimizer.warmup) == config.optimizer.learning_rate
+        name = recipe.__name__.split(".")[-1]
+        assert f"configs/{name}.py" in recipe.__doc__
+        assert "Needs:" in recipe.__doc__ and "score" in recipe.__doc__
+
+
+def test_backbone_has_its_own_learning_rate():
+    config = tiny_config()
+    config.optimizer.backbone_factor, config.optimizer.warmup = 0.1, 0
+    params = init_params(small_ranet(), 0)
+    optimizer = make_optimizer(config)
+    gradients = jax.tree.map(jnp.ones_like, params)
+    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+    backbone = updates["encoder"]["resnet"]["conv1"]["kernel"]
+    head = updates["encoder"]["fuse"]["conv"]["kernel"]
+    np.testing.assert_allclose(backbone.mean(), 0.1 * head.mean(), rtol=1e-5)
+
+
+def test_loss_that_is_not_finite_names_step_and_samples():
+    class Named:
+        name = "ecssd"
+
+    with pytest.raises(InputError, match=r"step 7, on the samples ecssd\[3\], ecssd\[9\]"):
+        check_finite(
+            7, {"loss": float("nan"), "gradient_norm": 1.0}, np.array([[0, 3], [0, 9]]), [Named()]
+        )
+    check_finite(7, {"loss": 0.1, "gradient_norm": 1.0}, np.array([[0, 3]]), [Named()])
+
+
+def test_init_from_another_model(tmp_path):
+    model = RANet(blocks=(1, 1, 1, 1), width=8, canvas=(160, 288), kept=28)
+    save_network(tmp_path / "other", Network(model, init_params(model, 0), {}))
+    with pytest.raises(InputError, match=r"init_from .*other does not fit its model: .*misshapen"):
+        start_state(small_ranet(), tiny_config(init_from=str(tmp_path / "other")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 3, "accumulate": 2}, "choose a multiple of 2"),
+        ({"init_from": "nowhere"}, "nowhere does not exist"),
+        ({"steps": 1}, "warmup 1 must be below steps 1"),
+        ({"model": {"name": "resnet18"}}, "resnet18"),
+        ({"data": {"kind": "static", "sets": {"ecssd": 1.0}}}, "data.prepare ecssd"),
+    ],
+)
+def test_bad_recipes(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        train(tiny_config(**changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

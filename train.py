@@ -1,0 +1,7 @@
+"""Trains a recipe: python train.py --config configs/static_pretrain.py [--config.steps=100]."""
+
+if __name__ == "__main__":
+    # Imported here, so that processes that load data do not run any of this.
+    from ranet_jax.training_command import main
+
+    main()
