@@ -1,16 +1,18 @@
 """The whole path without a download: python -m ranet_jax.demo, or make demo.
 
-Trains the small variant on generated clips (`configs/demo.py`), segments held-out clips with it, and
-compares its score with that of the untrained network and of repeating the first mask. Leaves training
-sheets, masks, an overlay video and the table in out/demo.
+Trains the small variant on generated clips (`configs/demo.py`), segments held-out clips with it,
+and compares its score with that of the untrained network and of repeating the first mask. Leaves
+training sheets, masks, an overlay video and the table in out/demo.
 """
 
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import jax
 import ml_collections
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -38,14 +40,18 @@ def repeat_first_masks(clips: list[Clip], folder: Path) -> None:
             write_mask(folder / clip.name / f"{index:05d}.png", clip.masks[0])
 
 
-def write_overlays(clips: list[Clip], masks: Path, path: Path) -> None:
-    """Writes all clips, with their masks painted over, as one video."""
-    overlays = (
-        paint_overlay(frame, read_mask(masks / clip.name / f"{index:05d}.png"))
+def write_overlays(clips: list[Clip], masks: Path, out: Path) -> None:
+    """Writes all clips, with their masks painted over, as a video, and some frames as a picture."""
+    overlays = [
+        [
+            paint_overlay(frame, read_mask(masks / clip.name / f"{index:05d}.png"))
+            for index, frame in enumerate(clip.frames)
+        ]
         for clip in clips
-        for index, frame in enumerate(clip.frames)
-    )
-    write_video(path, overlays, frame_rate=15)
+    ]
+    write_video(out / "overlay.mp4", chain.from_iterable(overlays), frame_rate=15)
+    rows = [np.hstack(clip[:: len(clip) // 4][:4]) for clip in overlays[:3]]
+    Image.fromarray(np.vstack(rows)).save(out / "result.png")
 
 
 def save_untrained(config: ml_collections.ConfigDict, path: Path) -> RANet:
@@ -85,7 +91,7 @@ def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str
         print(f"\n{method}:")
         folder = out / "masks" / str(number)
         scores[method] = evaluate("davis17-val", davis, folder, **arguments)["scores"]
-    write_overlays(clips, folder, out / "overlay.mp4")
+    write_overlays(clips, folder, out)
     return scores
 
 

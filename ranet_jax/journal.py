@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -95,7 +96,7 @@ class Journal:
         self._lines.write(json.dumps({"step": step} | metrics) + "\n")
         self._lines.flush()
         for name, value in metrics.items():
-            self._events.add_scalar(name, value, step)
+            self._events.add_scalar(name.replace("&", "_and_"), value, step)
 
     def add_sheet(self, step: int, sheet: np.ndarray) -> None:
         """Shows a sheet, uint8 RGB [h, w, 3], in TensorBoard."""
@@ -103,7 +104,7 @@ class Journal:
             self._events.add_image("samples", sheet, step, dataformats="HWC")
 
 
-def _reopen(path: Path, start: int):  # noqa: ANN202
+def _reopen(path: Path, start: int) -> TextIO:
     """Opens metrics.jsonl for more lines, without those of steps after `start`."""
     old = path.read_text().splitlines() if path.exists() else []
     kept = [line for line in old if line.endswith("}") and json.loads(line)["step"] <= start]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from ranet_jax import parallel
@@ -17,6 +17,8 @@ _PROCESSES = flags.DEFINE_integer("processes", 1, "how many processes train toge
 
 def main() -> None:
     """The command; absl parses the flags, which grain's worker processes need as well."""
+    # absl would have every library tell what it does; errors and warnings are enough.
+    logging.set_verbosity(logging.WARNING)
     flags.mark_flag_as_required("config")
     app.run(lambda _: run_command(_train))
 

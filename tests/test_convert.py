@@ -1,5 +1,6 @@
 """PyTorch's weights in and out, and files that must not get in."""
 
+import functools
 import pickle
 
 import flax.traverse_util
@@ -15,6 +16,20 @@ from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
 from tests.conftest import needs_shared, released_weights
 
+Thin = functools.partial(RANet, width=8)
+"""The released names, an eighth of the channels: what is tested here does not depend on them."""
+
+
+@pytest.fixture(autouse=True)
+def thin(monkeypatch, request):
+    if "full_width" not in request.fixturenames:
+        monkeypatch.setattr(convert, "RANet", Thin)
+
+
+@pytest.fixture
+def full_width():
+    """Asks for the released number of channels."""
+
 
 def shapes_of(model):
     return convert._torch_shapes(model)
@@ -24,7 +39,7 @@ def shapes_of(model):
 def tensors():
     """Arrays under the released names, made here, so that no shared file is needed."""
     generator = np.random.default_rng(0)
-    shapes = shapes_of(RANet()) | UNUSED
+    shapes = shapes_of(Thin()) | UNUSED
     return {name: generator.standard_normal(shape, np.float32) for name, shape in shapes.items()}
 
 
@@ -38,7 +53,7 @@ def save(path, tensors):
 
 def resnet_tensors(depth, extra=True):
     """What torchvision's ImageNet file holds."""
-    names = shapes_of(RANet(blocks=RESNET_BLOCKS[depth]))
+    names = shapes_of(Thin(blocks=RESNET_BLOCKS[depth]))
     generator = np.random.default_rng(depth)
     found = {
         name.removeprefix("base_model."): generator.standard_normal(shape, np.float32)
@@ -52,7 +67,7 @@ def resnet_tensors(depth, extra=True):
 
 
 @needs_shared
-def test_names_and_shapes_are_those_of_the_released_checkpoint():
+def test_names_and_shapes_are_those_of_the_released_checkpoint(full_width):
     released = {name: array.shape for name, array in released_weights(0).items()}
     assert shapes_of(RANet()) | UNUSED == released
 
@@ -69,7 +84,7 @@ def test_import_then_export_is_the_identity(tmp_path, tensors, ending):
     source = save(tmp_path / f"source{ending}", tensors)
     save_network(tmp_path / "checkpoint", import_network(source, "multi"))
     network = load_network(tmp_path / "checkpoint")
-    assert network.model == RANet(rule="multi")
+    assert network.model == Thin(rule="multi")
     convert.write_tensors(tmp_path / f"back{ending}", export_tensors(network))
     back = read_tensors(tmp_path / f"back{ending}")
     assert back.keys() == tensors.keys()
@@ -211,7 +226,7 @@ def test_wrong_file_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 def test_untrained_unused_tensors_are_zero():
-    model = RANet(blocks=RESNET_BLOCKS[50])
+    model = Thin(blocks=RESNET_BLOCKS[50])
     exported = export_tensors(Network(model, init_params(model, 0), {}))
     assert exported.keys() == (shapes_of(model) | UNUSED).keys()
     assert not exported["rank_A.0.weight"].any()

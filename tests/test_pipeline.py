@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_worker_processes_change_nothing(tmp_path):
 class Frames(Images):
     """Records how they are read."""
 
-    read = []
+    read: ClassVar[list] = []
 
     def __getitem__(self, index):
         self.read.append(index)

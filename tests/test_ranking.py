@@ -1,5 +1,7 @@
 """The ranking attention module against a naive loop over maps and objects."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,8 +20,13 @@ def make(rule, n, seed=0, filled=0.5):
     owner = generator.integers(0, n + 1, POSITIONS)
     cells = (owner == np.arange(1, n + 1)[:, None]) * generator.choice([0.3, 0.95, 1], POSITIONS)
     module = RankingAttention(width=8, kept=KEPT, rule=rule)
-    variables = module.init(jax.random.key(seed), similarity, cells[None])
+    variables = jax.jit(module.init)(jax.random.key(seed), similarity, cells[None])
     return module, variables, jnp.asarray(similarity), cells
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def apply(module, variables, similarity, cells):
+    return module.apply(variables, similarity, cells)
 
 
 def naive_pool(maps):
@@ -39,7 +46,7 @@ def naive_rank(variables, maps):
     """The network's part of the score of each map, as spec/network.md section 5 writes it."""
     pooled = naive_pool(maps).reshape(1, ROWS, COLUMNS, POSITIONS)
     params = {"params": variables["params"]["network"]}
-    return 0.2 * np.asarray(RankNetwork(8).apply(params, jnp.asarray(pooled)))[0]
+    return 0.2 * np.asarray(jax.jit(RankNetwork(8).apply)(params, jnp.asarray(pooled)))[0]
 
 
 def naive_best(maps, scores):
@@ -76,7 +83,7 @@ def naive_multi(variables, similarity, cells, i):
 @pytest.mark.parametrize("n", [1, 2])
 def test_single_rule_equals_the_naive_loop(float64, n):
     module, variables, similarity, cells = make("single", n)
-    found = module.apply(variables, similarity, jnp.asarray(cells)[None])
+    found = apply(module, variables, similarity, jnp.asarray(cells)[None])
     for i in range(n):
         for stream, expected in zip(
             found, naive_single(variables, similarity[0], cells[i]), strict=True
@@ -87,7 +94,7 @@ def test_single_rule_equals_the_naive_loop(float64, n):
 @pytest.mark.parametrize("n", [1, 3])
 def test_multi_rule_equals_the_naive_loop(float64, n):
     module, variables, similarity, cells = make("multi", n)
-    found = module.apply(variables, similarity, jnp.asarray(cells)[None])
+    found = apply(module, variables, similarity, jnp.asarray(cells)[None])
     for i in range(n):
         for stream, expected in zip(
             found, naive_multi(variables, np.asarray(similarity[0]), cells, i), strict=True
@@ -100,8 +107,8 @@ def test_multi_rule_equals_the_naive_loop(float64, n):
 def test_empty_slots_change_nothing(float64, rule, n):
     module, variables, similarity, cells = make(rule, n, seed=1)
     padded = np.concatenate([cells, np.zeros((4, POSITIONS))])
-    plain = module.apply(variables, similarity, jnp.asarray(cells)[None])
-    found = module.apply(variables, similarity, jnp.asarray(padded)[None])
+    plain = apply(module, variables, similarity, jnp.asarray(cells)[None])
+    found = apply(module, variables, similarity, jnp.asarray(padded)[None])
     for stream, expected in zip(found, plain, strict=True):
         np.testing.assert_array_equal(stream[:, :n], expected)
 
@@ -119,7 +126,7 @@ def test_no_and_only_foreground_fill_the_fixed_size(share):
 def test_maps_come_in_descending_order_of_score():
     module, variables, similarity, _ = make("single", 1)
     variables = jax.tree.map(jnp.zeros_like, variables)  # without the network, score = maximum
-    foreground, _ = module.apply(variables, similarity, jnp.ones((1, 1, POSITIONS)))
+    foreground, _ = apply(module, variables, similarity, jnp.ones((1, 1, POSITIONS)))
     peaks = np.asarray(foreground[0, 0]).max(axis=(0, 1))
     assert (np.diff(peaks) <= 0).all()
     np.testing.assert_allclose(peaks, np.sort(similarity[0].max(axis=(1, 2)))[::-1][:KEPT], 1e-6)

@@ -27,6 +27,7 @@ from ranet_jax.training import (
     make_model,
     make_optimizer,
     make_schedule,
+    predict,
     start_state,
     train,
 )
@@ -102,7 +103,11 @@ def wait_for(condition, process, seconds=300):
 
 def steps_in(work):
     path = work / "metrics.jsonl"
-    return [json.loads(line)["step"] for line in path.read_text().splitlines()] if path.exists() else []
+    return (
+        [json.loads(line)["step"] for line in path.read_text().splitlines()]
+        if path.exists()
+        else []
+    )
 
 
 def test_killed_and_resumed_equals_never_killed(environment, undisturbed, tmp_path):
@@ -258,6 +263,27 @@ def test_backbone_has_its_own_learning_rate():
     backbone = updates["encoder"]["resnet"]["conv1"]["kernel"]
     head = updates["encoder"]["fuse"]["conv"]["kernel"]
     np.testing.assert_allclose(backbone.mean(), 0.1 * head.mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("rule", ["single", "multi"])
+def test_ranking_network_gets_no_gradient_and_starts_silent(rule):
+    """What README.md and `init_params` say: it only orders maps. All else learns."""
+    model = RANet(blocks=(1, 1, 1, 1), width=8, canvas=(64, 96), kept=4, rule=rule)
+    params = init_params(model, 0)
+    assert not params["ranking"]["network"]["conv2"]["conv"]["kernel"].any()
+    generator = np.random.default_rng(0)
+    batch = {
+        name: generator.integers(0, 256, (1, 64, 96, 3)).astype(np.uint8)
+        for name in ("template", "frame")
+    }
+    for name in ("template_labels", "previous"):
+        batch[name] = np.zeros((1, 64, 96), np.uint8)
+        batch[name][:, 16:48, 20:70] = 1
+    compute = jax.jit(jax.grad(lambda p: predict(model, p, batch, 1, jnp.float32)[0].mean()))
+    gradients = compute(params)
+    assert not any(x.any() for x in jax.tree.leaves(gradients["ranking"]))
+    for part in (gradients["encoder"], gradients["decoder"]["merge"]):
+        assert all(x.any() for x in jax.tree.leaves(part) if x.ndim == 4)
 
 
 def test_loss_that_is_not_finite_names_step_and_samples():

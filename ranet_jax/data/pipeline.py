@@ -22,6 +22,9 @@ from ranet_jax.data.clips import generate_clip
 from ranet_jax.data.datasets import Source, Video, open_davis, open_saliency
 from ranet_jax.data.paste import paste_objects
 
+EPOCHS = 1_000_000
+"""In effect without end; the lengths of truly endless datasets overflow when they are mixed."""
+
 Batch = dict[str, np.ndarray]
 """The fields of `Example` stacked, [b, ...], and `origin` int64 [b, 2]: set and record in it."""
 
@@ -179,7 +182,7 @@ def make_dataset(sets: Sequence[Set], seed: int) -> grain.MapDataset:
             return example._asdict() | {"origin": np.array([number, record])}
 
         dataset = grain.MapDataset.source(_records(one)).seed(seed + number)
-        return dataset.shuffle().repeat().random_map(draw)
+        return dataset.shuffle().repeat(EPOCHS).random_map(draw)
 
     chains = [chain(number, one) for number, one in enumerate(sets)]
     return grain.MapDataset.mix(chains, weights=[one.weight for one in sets])

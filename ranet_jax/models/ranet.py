@@ -97,6 +97,9 @@ def abstract_params(model: RANet) -> Any:
 def init_params(model: RANet, seed: int) -> Any:
     """Draws untrained parameters: He-normal convolutions, unit scales, zero biases.
 
+    The last convolution of the ranking network is zero, so that maps are ranked by their maximum:
+    the network only orders maps, no gradient reaches it, and a random one would be mere noise.
+
     Drawn by NumPy, leaf after leaf, and not by Linen's `init`: XLA takes 20 s to compile the
     hundreds of draws, and the numbers of a seed are the same with every version of jax.
 
@@ -110,6 +113,8 @@ def init_params(model: RANet, seed: int) -> Any:
     generator = np.random.default_rng(seed)
 
     def draw(path: tuple, leaf: jax.ShapeDtypeStruct) -> Array:
+        if [key.key for key in path[:3]] == ["ranking", "network", "conv2"]:
+            return jnp.zeros(leaf.shape, jnp.float32)
         if path[-1].key == "kernel":  # [h, w, in, out]
             deviation = np.sqrt(2 / np.prod(leaf.shape[:-1]))
             return jnp.float32(deviation * generator.standard_normal(leaf.shape, np.float32))
