@@ -12,11 +12,19 @@ def run_command(main: Callable[[], None]) -> None:
     """Runs a command's `main`; an `InputError` becomes one line on stderr and exit code 2.
 
     Args:
-        main: the command, without arguments. Any other exception passes through with its traceback,
-            because it is a fault of this program and not of the input.
+        main: the command, without arguments. What the system refuses (permissions, a full disk)
+            ends alike. Any other exception passes through with its traceback, because it is a
+            fault of this program and not of the input.
     """
     try:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        # A folder that may not be written, a full disk: nothing that a traceback would explain.
+        if error.strerror is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}", file=sys.stderr)
         sys.exit(2)

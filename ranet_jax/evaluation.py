@@ -7,14 +7,16 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
+import cv2
+import flax
 import jax
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-import ranet_jax.report as report
+import ranet_jax
+from ranet_jax import report
 from ranet_jax.data.davis import SPLITS, Sequence, find_sequences
 from ranet_jax.data.images import read_frame, read_mask, write_mask
 from ranet_jax.errors import InputError
@@ -138,12 +140,12 @@ def write_submission(folder: Path, sequences: list[Sequence], path: Path) -> Non
 
 def describe_machine() -> dict[str, object]:
     """The device, the machine and the versions that a measurement was made with."""
-    packages = ("ranet-jax", "jax", "jaxlib", "flax", "numpy", "opencv-python-headless")
+    # Asked of the modules, which may have come without pip.
+    versions = {module.__name__: module.__version__ for module in (ranet_jax, jax, flax, np, cv2)}
     return {
         "device": f"{len(jax.devices())} x {jax.devices()[0].device_kind}",
         "processor": describe_processor(),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in packages},
+        "versions": {"python": platform.python_version()} | versions,
     }
 
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TextIO
 
 import numpy as np
+from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
@@ -42,6 +43,7 @@ class Journal:
         self._task = self._progress.add_task("", total=steps, completed=start)
         if self._writes:
             work.mkdir(parents=True, exist_ok=True)
+            self._sheets = work / "sheets"
             self._lines = _reopen(work / "metrics.jsonl", start)
             self._events = SummaryWriter(str(work / "tensorboard"), purge_step=start + 1)
 
@@ -99,8 +101,10 @@ class Journal:
             self._events.add_scalar(name.replace("&", "_and_"), value, step)
 
     def add_sheet(self, step: int, sheet: np.ndarray) -> None:
-        """Shows a sheet, uint8 RGB [h, w, 3], in TensorBoard."""
+        """Writes a sheet, uint8 RGB [h, w, 3], as sheets/STEP.png, and shows it in TensorBoard."""
         if self._writes:
+            self._sheets.mkdir(exist_ok=True)
+            Image.fromarray(sheet).save(self._sheets / f"{step:07d}.png")
             self._events.add_image("samples", sheet, step, dataformats="HWC")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 from ranet_jax.errors import InputError
 
@@ -72,6 +73,13 @@ def split_over_devices(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Cuts the local batch [b, ...] into one part a local device, [devices, b / devices, ...]."""
     devices = jax.local_device_count()
     return {name: array.reshape(devices, -1, *array.shape[1:]) for name, array in batch.items()}
+
+
+def is_true_anywhere(flag: bool) -> bool:
+    """Whether a flag is set in any process, so that all of them take the same turn."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
 def process_index() -> int:

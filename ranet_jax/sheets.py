@@ -1,10 +1,7 @@
 """Sheets: pictures of training samples, so that a person sees what the network sees."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
-from PIL import Image
 
 from ranet_jax.video import paint_overlay
 
@@ -43,10 +40,3 @@ def draw_sheet(batch: dict[str, np.ndarray], predictions: np.ndarray) -> np.ndar
         place = (column * WIDTH + 6, 14)
         cv2.putText(titles, title, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([titles, *rows])
-
-
-def write_sheet(folder: Path, step: int, sheet: np.ndarray) -> np.ndarray:
-    """Writes a sheet as FOLDER/STEP.png, and gives it back."""
-    folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(folder / f"{step:07d}.png")
-    return sheet

@@ -28,7 +28,7 @@ from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.models.ranking import pool_mask, split_labels
 from ranet_jax.models.resnet import RESNET_BLOCKS, normalize_frame
 from ranet_jax.segmenter import PRECISIONS
-from ranet_jax.sheets import draw_sheet, write_sheet
+from ranet_jax.sheets import draw_sheet
 from ranet_jax.validation import Validator
 
 FREE_FIELDS = ("log_every", "save_every", "sheet_every", "keep", "keep_best", "validation")
@@ -273,6 +273,9 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
     checkpoints = RunCheckpoints(work, description, config.keep, config.keep_best)
     state = parallel.replicate(resume(checkpoints, state, config, work))
     start = int(state.step)
+    if start >= config.steps:
+        print(f"{work} is complete: {start} steps")
+        return
     batches = pipeline.load_batches(
         pipeline.make_dataset(sets, config.seed),
         config.batch_size,
@@ -290,14 +293,15 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
             batch = next(batches)
             origin = batch.pop("origin")
             journal.stop_waiting()
+            check_ids(batch, config.model.slots, origin, sets)
             state, metrics = update(state, parallel.split_over_devices(batch))
             # Waits for the device once a step: a run that has gone wrong stops before it saves.
             metrics = {name: float(value) for name, value in metrics.items()}
             check_finite(step, metrics, origin, sets)
             score = None
-            last = step == config.steps or stopped()
+            last = step == config.steps or parallel.is_true_anywhere(stopped())
             if config.sheet_every and step % config.sheet_every == 0:
-                journal.add_sheet(step, write_sheet(work / "sheets", step, draw(state, batch)))
+                journal.add_sheet(step, draw(state, batch))
             if validator.is_due(step) or (step == config.steps and validator.clips):
                 scores = validator.score(parallel.fetch(state.average))
                 score = scores["J&F"]
@@ -309,7 +313,7 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
                 break
             journal.start_waiting()
     checkpoints.close()
-    if stopped() and step < config.steps:
+    if step < config.steps:
         print(
             f"stopped at step {step} of {config.steps}, saved; the same command goes on from here"
         )
@@ -323,15 +327,31 @@ def catch_sigterm() -> Callable[[], bool]:
     return lambda: bool(received)
 
 
+def name_samples(origin: np.ndarray, sets: list[pipeline.Set]) -> str:
+    """Names the records that a batch was made from."""
+    return ", ".join(f"{sets[number].name}[{record}]" for number, record in origin)
+
+
+def check_ids(
+    batch: pipeline.Batch, slots: int, origin: np.ndarray, sets: list[pipeline.Set]
+) -> None:
+    """Stops a run whose samples have more objects than there are slots."""
+    largest = batch["template_labels"].max()
+    if largest > slots:
+        raise InputError(
+            f"an example has {largest} objects and model.slots is {slots}; raise it "
+            f"(samples {name_samples(origin, sets)})"
+        )
+
+
 def check_finite(
     step: int, metrics: dict[str, float], origin: np.ndarray, sets: list[pipeline.Set]
 ) -> None:
     """Stops a run whose loss or gradient is not finite, and names the samples of the step."""
     if not np.isfinite([metrics["loss"], metrics["gradient_norm"]]).all():
-        samples = ", ".join(f"{sets[number].name}[{record}]" for number, record in origin)
         raise InputError(
             f"loss {metrics['loss']} and gradient norm {metrics['gradient_norm']} at step {step}, "
-            f"on the samples {samples}; the checkpoint before is whole: lower "
+            f"on the samples {name_samples(origin, sets)}; the checkpoint before is whole: lower "
             "optimizer.learning_rate, or look at these samples"
         )
 

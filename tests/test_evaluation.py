@@ -83,7 +83,7 @@ def test_masks_scores_and_summary(monkeypatch, tmp_path, davis, checkpoint, caps
     assert summary["ms_per_frame_95th_percentile"] >= summary["ms_per_frame_median"] > 0
     assert summary["compile_seconds"] > 0
     assert summary["precision"] == "float32"
-    assert {"jax", "flax", "ranet-jax"} <= summary["versions"].keys()
+    assert {"jax", "flax", "ranet_jax"} <= summary["versions"].keys()
 
 
 def test_2016_unites_ids_and_perfect_masks_score_one(monkeypatch, tmp_path, davis, capsys):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import grain
 import numpy as np
 
@@ -188,6 +189,11 @@ def make_dataset(sets: Sequence[Set], seed: int) -> grain.MapDataset:
     return grain.MapDataset.mix(chains, weights=[one.weight for one in sets])
 
 
+def _calm_opencv(worker: int, workers: int) -> None:
+    """Keeps OpenCV to one thread in a worker process, or all would fight for the cores."""
+    cv2.setNumThreads(1)
+
+
 def load_batches(
     dataset: grain.MapDataset,
     batch_size: int,
@@ -215,5 +221,5 @@ def load_batches(
         options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
         # In a worker one thread makes the batches, or more than `workers` cores would be busy.
         read = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
-        return iter(own.to_iter_dataset(read).mp_prefetch(options))
+        return iter(own.to_iter_dataset(read).mp_prefetch(options, _calm_opencv))
     return iter(own.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
