@@ -104,6 +104,8 @@ def load_network(path: Path) -> Network:
         stored = metadata.metadata
         name = "average" if "average" in stored else "params"
         stored_params = stored[name]
+    except InputError:
+        raise
     except Exception as error:  # orbax raises many kinds, and each means the same to the user
         raise _describe_damage(path, error) from None
     check_params(stored_params, model, f"checkpoint {path}")
@@ -131,10 +133,15 @@ def _find_newest(folder: Path) -> Path:
 
 def _describe_damage(path: Path, error: Exception) -> InputError:
     """What to say of a checkpoint that orbax cannot read."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return InputError(
-        f"checkpoint {path} is half written or not of ranet_jax ({reason}); write it again"
+        f"checkpoint {path} is half written or not of ranet_jax ({_first_line(error)}); "
+        "write it again"
     )
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of what an error says, or its kind."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def check_params(params: Any, model: RANet, what: str) -> None:
@@ -203,9 +210,10 @@ class RunCheckpoints:
             keep_best: how many of those with the highest score to keep as well.
         """
         policies = ocp.training.preservation_policies
+        self._folder = work / RUN_FOLDER
         self._description = description
         self._checkpointer = ocp.training.Checkpointer(
-            (work / RUN_FOLDER).resolve(),
+            self._folder.resolve(),
             # Whether to save is decided by the training loop alone.
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=policies.AnyPreservationPolicy(
@@ -228,22 +236,36 @@ class RunCheckpoints:
             step, state, metrics=metrics, custom_metadata=self._description
         )
 
-    def restore(self, state: Any) -> tuple[Any, dict[str, Any]] | None:
+    def read_description(self) -> dict[str, Any] | None:
+        """The description kept with the newest checkpoint; None where there is none yet."""
+        latest = self._checkpointer.latest
+        return None if latest is None else self._checkpointer.metadata(latest.step).custom_metadata
+
+    def restore(self, state: Any) -> Any:
         """Reads the newest checkpoint.
 
         Args:
             state: a tree of the shapes and dtypes to read.
 
         Returns:
-            The state as NumPy arrays and its description; None where there is no checkpoint yet.
-        """
-        latest = self._checkpointer.latest
-        if latest is None:
-            return None
-        description = self._checkpointer.metadata(latest.step).custom_metadata
-        abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), state)
-        return self._checkpointer.load(latest.step, abstract), description
+            The state as NumPy arrays.
 
-    def close(self) -> None:
-        """Waits until everything is written."""
+        Raises:
+            InputError: the checkpoint is damaged.
+        """
+        step = self._checkpointer.latest.step
+        abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), state)
+        try:
+            return self._checkpointer.load(step, abstract)
+        except Exception as error:  # as in load_network
+            raise InputError(
+                f"checkpoint {self._folder / str(step)} is damaged ({_first_line(error)}); delete "
+                "it to go on from the one before"
+            ) from None
+
+    def __enter__(self) -> "RunCheckpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Waits until everything is written, also when the run ends with an error."""
         self._checkpointer.close()

@@ -1,8 +1,7 @@
 """Weights of PyTorch in, weights for PyTorch out.
 
-    python -m ranet_jax.convert import SRC DEST     # a released RANet, or an ImageNet
-    ResNet-50/101/152 python -m ranet_jax.convert export SRC DEST     # DEST.npz or
-    DEST.safetensors, PyTorch's names
+    python -m ranet_jax.convert import SRC DEST   # a released RANet, or an ImageNet ResNet
+    python -m ranet_jax.convert export SRC DEST   # to DEST.npz or DEST.safetensors
 
 This is the only module that knows PyTorch's names.
 """
@@ -249,6 +248,7 @@ def import_network(path: Path, rule: str) -> Network:
         shapes = _torch_shapes(model)
         expected = {name: shape for name, shape in shapes.items() if name.startswith(BACKBONE)}
         found = {BACKBONE + name: x for name, x in tensors.items() if not name.startswith("fc.")}
+        print("an ImageNet encoder; all the rest is untrained, drawn with seed 0")
         params = flax.traverse_util.flatten_dict(init_params(model, 0), sep="/")
         expected_unused = {}
     else:
@@ -306,7 +306,11 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m ranet_jax.convert", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m ranet_jax.convert",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     importing = commands.add_parser("import", help="PyTorch file to checkpoint")
     exporting = commands.add_parser("export", help="checkpoint to .npz or .safetensors")
@@ -324,12 +328,11 @@ def main() -> None:
         rule = args.rule or ("multi" if "multi" in args.source.name else "single")
         network = import_network(args.source, rule)
         checkpoint.save_network(args.destination, network)
-        trained = "encoder alone (the rest is untrained)" if not network.unused else "whole network"
     else:
         network = checkpoint.load_network(args.source)
         write_tensors(args.destination, export_tensors(network))
-        rule, trained = network.model.rule, "whole network"
-    print(f"{args.destination}: {trained}, ResNet {network.model.blocks}, objects ranked by {rule}")
+    model = network.model
+    print(f"{args.destination}: ResNet {model.blocks}, objects ranked by {model.rule}")
 
 
 if __name__ == "__main__":

@@ -131,11 +131,36 @@ def write_submission(folder: Path, sequences: list[Sequence], path: Path) -> Non
         path: the zip; appears under its name only when it is complete.
     """
     unfinished = path.with_name(f".{path.name}.unfinished")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-        for sequence in sequences:
-            for mask in sequence.masks:
-                archive.write(folder / sequence.name / mask.name, f"{sequence.name}/{mask.name}")
-    os.replace(unfinished, path)
+    try:
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
+            for sequence in sequences:
+                for mask in sequence.masks:
+                    name = f"{sequence.name}/{mask.name}"
+                    archive.write(folder / name, name)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def check_out(out: Path, data_dir: Path) -> None:
+    """Refuses to write results over the data set they are made from."""
+    for part in ("Annotations", "JPEGImages"):
+        if out.resolve().is_relative_to((data_dir / part).resolve()):
+            raise InputError(f"--out {out} lies inside {data_dir / part}; choose another folder")
+
+
+def check_results(results: Path, sequences: list[Sequence]) -> None:
+    """Refuses a folder that lacks masks, before anything is written.
+
+    The first and the last frame are not scored and may be missing, as the benchmark allows.
+    """
+    needed = [results / s.name / mask.name for s in sequences for mask in s.masks[1:-1]]
+    missing = [path for path in needed if not path.is_file()]
+    if missing:
+        raise InputError(
+            f"{missing[0]} does not exist ({len(missing)} of {len(needed)} result masks missing); "
+            "--results must hold a folder of masks a sequence"
+        )
 
 
 def describe_machine() -> dict[str, object]:
@@ -192,6 +217,9 @@ def evaluate(
     print(
         f"annotations: {data_dir / 'Annotations' / '480p'} (by the rules of {split.year}: {rule})"
     )
+    check_out(out, data_dir)
+    if results:
+        check_results(results, sequences)
     segmenter = Segmenter.from_checkpoint(checkpoint, precision) if checkpoint else None
 
     # An old score must not outlive the masks it was made from, should this run be interrupted.
@@ -257,8 +285,8 @@ def main() -> None:
             "give --checkpoint (no trained weights come with this version; see 'Weights' in "
             "README.md) or --results, and not both"
         )
-    if args.max_frames is not None and args.max_frames < 1:
-        raise InputError("--max-frames must be at least 1")
+    if args.max_frames is not None and args.max_frames < 3:
+        raise InputError("--max-frames must be at least 3: the first and the last are not scored")
     jax.config.update("jax_enable_x64", args.precision == "float64")
     evaluate(
         args.split,

@@ -3,6 +3,8 @@
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -62,13 +64,12 @@ class Journal:
             self._lines.close()
             self._events.close()
 
-    def start_waiting(self) -> None:
-        """The loop asks for the next batch."""
-        self._wait_start = time.perf_counter()
-
-    def stop_waiting(self) -> None:
-        """The loop has the next batch."""
-        self._waited += time.perf_counter() - self._wait_start
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Counts the time inside as waiting for data."""
+        start = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - start
 
     def record(self, step: int, metrics: dict[str, float], *, show: bool) -> None:
         """Takes the metrics of a step.

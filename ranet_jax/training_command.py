@@ -1,5 +1,6 @@
 """The flags of `train.py`."""
 
+import sys
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -17,10 +18,20 @@ _PROCESSES = flags.DEFINE_integer("processes", 1, "how many processes train toge
 
 def main() -> None:
     """The command; absl parses the flags, which grain's worker processes need as well."""
-    # absl would have every library tell what it does; errors and warnings are enough.
+    # absl would have every library tell what it does.
     logging.set_verbosity(logging.WARNING)
     flags.mark_flag_as_required("config")
-    app.run(lambda _: run_command(_train))
+    app.run(lambda _: run_command(_train), flags_parser=_parse_flags)
+
+
+def _parse_flags(arguments: list[str]) -> list[str]:
+    """Parses flags and recipe; what is wrong with them becomes one line and exit code 2."""
+    try:
+        return flags.FLAGS(arguments)
+    except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        print(f"error: {reason}; see configs/ for recipes and their fields", file=sys.stderr)
+        sys.exit(2)
 
 
 def _train() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from ranet_jax.data.clips import generate_clip
 from ranet_jax.data.davis import SPLITS, find_sequences
 from ranet_jax.data.images import read_frame, read_mask
+from ranet_jax.errors import InputError
 from ranet_jax.metrics import average, score_sequence
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.segmenter import Segmenter
@@ -60,9 +61,7 @@ class Validator:
         clips: to score; empty where the configuration asks for none.
     """
 
-    def __init__(
-        self, config: ml_collections.ConfigDict, model: RANet, precision: str, slots: int
-    ) -> None:
+    def __init__(self, config: ml_collections.ConfigDict, model: RANet, precision: str) -> None:
         """Loads the clips.
 
         Args:
@@ -70,7 +69,6 @@ class Validator:
                 are.
             model: the network.
             precision: of the computation.
-            slots: room for objects that the network is trained with.
         """
         self._every = config.every
         self.clips: list[Clip] = []
@@ -83,12 +81,19 @@ class Validator:
                 list(config.sequences),
                 config.max_frames or None,
             )
-        # The parameters are replaced before each use.
-        self._segmenter = Segmenter(model, init_params(model, 0), precision)
+        short = [clip.name for clip in self.clips if len(clip.frames) < 3]
+        if short:
+            raise InputError(
+                f"validation has nothing to score in {', '.join(short)}, because the first and the "
+                "last frame do not count; raise validation.max_frames or choose other sequences"
+            )
+        if self.clips:
+            # The parameters are replaced before each use.
+            self._segmenter = Segmenter(model, init_params(model, 0), precision)
 
-    def is_due(self, step: int) -> bool:
-        """Whether this step's weights are to be scored."""
-        return bool(self.clips) and step % self._every == 0
+    def is_due(self, step: int, steps: int) -> bool:
+        """Whether the weights of a step of `steps` are to be scored; the last ones always are."""
+        return bool(self.clips) and (step % self._every == 0 or step == steps)
 
     def score(self, params: Any) -> dict[str, float]:
         """Segments and scores all clips.

@@ -135,6 +135,22 @@ def test_test_dev_writes_the_submission(monkeypatch, tmp_path, davis, checkpoint
     assert not list(out.glob("*.csv"))
 
 
+def test_missing_results_keep_what_is_there(monkeypatch, tmp_path, davis):
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", out)
+    run(monkeypatch, *arguments, "--results", davis / "Annotations/480p")
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(evaluation.InputError, match=r"first/00001\.png does not exist \(6 of 6"):
+        run(monkeypatch, *arguments, "--results", tmp_path / "typo")
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_results_never_replace_the_annotations(monkeypatch, davis, checkpoint):
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(evaluation.InputError, match="lies inside"):
+        run(monkeypatch, *arguments, "--out", davis / "Annotations/480p")
+
+
 def break_davis(root, what):
     frame = root / "JPEGImages/480p/first/00001.jpg"
     mask = root / "Annotations/480p/first/00000.png"
@@ -186,6 +202,7 @@ def test_broken_files_are_named_and_leave_nothing(
     [
         (["--split", "davis16-val", "--results", "x", "--data-dir", "nowhere"], "nowhere does not"),
         (["--split", "davis16-val"], "give --checkpoint"),
+        (["--split", "davis16-val", "--results", "x", "--max-frames", "2"], "at least 3"),
         (["--split", "davis16-val", "--data-dir", "DAVIS", "--checkpoint", "no"], "checkpoint no "),
     ],
 )

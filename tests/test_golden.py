@@ -198,7 +198,7 @@ def differing_share(segmenter, golden, sequence):
 @pytest.mark.parametrize("rule", ["single", "multi"])
 def test_video_equals_the_released_one(float64, released_file, rule, sequence):
     golden = load(f"video_{rule}")
-    assert differing_share(make_segmenter(released_file, rule), golden, sequence) <= 1e-5
+    assert differing_share(make_segmenter(released_file, rule), golden, sequence) == 0
 
 
 if __name__ == "__main__":

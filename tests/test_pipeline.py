@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from ranet_jax.data import pipeline
 from ranet_jax.data.augment import VIDEO, Augmentation
 from ranet_jax.data.datasets import Sample, Video
 from ranet_jax.data.pipeline import (
@@ -43,7 +44,7 @@ class Images:
 def static_sets(pasted=0):
     augmentation = Augmentation(canvas=CANVAS, pasted_objects=pasted)
     return [
-        Set(name, size, weight, StaticDraw(Images(size), augmentation))
+        Set(name, range(size), weight, StaticDraw(Images(size), augmentation))
         for name, size, weight in (("large", 40, 0.75), ("small", 10, 0.25))
     ]
 
@@ -174,9 +175,10 @@ def test_video_examples_stay_in_their_video_and_within_reach():
             assert (distance == 0) == (index == 4)
 
 
-def test_videos_kept_for_validation_are_never_drawn():
-    videos = (Video("a", 0, (0, 1, 2)), Video("c", 6, (0, 1, 2)))  # 3..5 are left out
-    one = Set("davis16-train", 9, 1.0, VideoDraw(Frames(9), videos, VIDEO, reach=5))
+def test_videos_kept_for_validation_are_never_drawn(monkeypatch, tmp_path):
+    every = tuple(Video(name, 3 * i, (0, 1, 2)) for i, name in enumerate("abc"))
+    monkeypatch.setattr(pipeline, "open_davis", lambda *_: (Frames(9), every))
+    (one,) = open_sets("video", {"davis16-train": 1.0}, tmp_path, VIDEO, 5, left_out=["b"])
     dataset = make_dataset([one], 0)
     drawn = {int(dataset[i]["origin"][1]) for i in range(12)}
     assert drawn == {0, 1, 2, 6, 7, 8}

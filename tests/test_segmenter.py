@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ranet_jax.boxes import cut_frame, cut_labels, find_box
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
+from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.segmenter import SLOTS, Segmenter, State, build
 
 
@@ -126,25 +128,47 @@ def test_largest_probability_wins_and_of_equals_the_highest(monkeypatch, probabi
     assert decide(probabilities, monkeypatch) == winner
 
 
-def test_object_that_vanished_is_searched_on_the_whole_canvas():
+def frames_seen(monkeypatch, labels, frame):
+    """What a step hands to the network as current frame and previous mask."""
     model, params = network()
-    init, step = build(model)
-    video, labels = clip(3)
-    state = init(params, video[0], labels)
-    state, _ = step(params, state.replace(labels=jnp.zeros_like(state.labels)), video[1])
-    # The network is untrained, so only this is sure: with an empty previous mask it still answers.
-    whole, _ = step(params, state.replace(labels=jnp.zeros_like(state.labels)), video[2])
-    again, _ = step(params, state.replace(labels=jnp.zeros_like(state.labels)), video[2])
-    np.testing.assert_array_equal(whole.labels, again.labels)
-    assert whole.labels.any(), "the untrained network of seed 0 marks some pixels"
+    seen = {}
+
+    def apply(self, variables, kernels, cells, frame, previous):
+        seen.update(frame=frame, previous=previous)
+        return jnp.zeros(previous.shape)
+
+    monkeypatch.setattr(RANet, "apply", apply)
+    state = State(jnp.zeros((model.positions, 128)), jnp.ones((1, model.positions)), labels)
+    with jax.disable_jit():
+        build.__wrapped__(model).step(params, state, frame)
+    return np.asarray(seen["frame"][0]), np.asarray(seen["previous"][0, 0])
 
 
-def test_mask_at_the_border():
-    video, labels = clip(2)
+def test_object_that_vanished_is_searched_on_the_whole_canvas(monkeypatch):
+    frame = clip(1)[0][0]
+    seen, previous = frames_seen(monkeypatch, jnp.zeros(frame.shape[:2], jnp.uint8), frame)
+    np.testing.assert_allclose(seen, normalize_frame(frame, jnp.float32), atol=1e-5)
+    assert not previous.any()
+
+
+def test_object_that_is_there_is_searched_in_its_box(monkeypatch):
+    video, labels = clip(1)
+    seen, previous = frames_seen(monkeypatch, jnp.asarray(labels), video[0])
+    box = find_box(jnp.asarray(labels) > 0)
+    cut = cut_frame(normalize_frame(video[0], jnp.float32), box)
+    np.testing.assert_allclose(seen, cut, atol=1e-5)
+    np.testing.assert_array_equal(previous, cut_labels(jnp.asarray(labels), box))
+    assert previous.mean() > 2 * labels.mean(), "the object is large in its box"
+
+
+def test_mask_that_touches_the_border_keeps_its_box_inside(monkeypatch):
+    video, labels = clip(1)
     labels[:] = 0
-    labels[:, :30] = labels[140:] = 1
-    found = segmenter().start(video[0], labels).step(video[1])
-    assert found.shape == labels.shape
+    labels[40:100, :50] = 1
+    seen, previous = frames_seen(monkeypatch, jnp.asarray(labels), video[0])
+    box = find_box(jnp.asarray(labels) > 0)
+    assert box[1] == 0 and box[0] > 0 and box[3] < labels.shape[1]
+    assert previous[:, 0].any() and np.isfinite(seen).all()
 
 
 @pytest.mark.parametrize("size", [(480, 854), (333, 217), (64, 64)])
@@ -180,7 +204,10 @@ def test_bfloat16_keeps_params_and_scores_wide():
     assert state.kernels.dtype == jnp.bfloat16
     assert state.cells.dtype == jnp.float32
     _, found = step(params, state, video[1])
-    assert found.dtype == jnp.uint8
+    init, step = build(model)
+    _, expected = step(params, init(params, video[0], labels), video[1])
+    # Untrained, so many pixels are near 0.5; but it must be the same picture.
+    assert np.mean(found == expected) > 0.8
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,10 @@ from ranet_jax.training import (
     check_finite,
     make_augmentation,
     make_model,
-    make_optimizer,
-    make_schedule,
-    predict,
     start_state,
     train,
 )
+from ranet_jax.update import make_optimizer, make_schedule, predict
 
 ROOT = Path(__file__).parents[1]
 RECIPES = (static_pretrain, davis16_finetune, static_pretrain_multi, davis17_finetune, demo)
@@ -136,13 +134,51 @@ def test_sigterm_saves_first(environment, undisturbed, tmp_path):
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
-    assert "the same command goes on from here" in output
+    assert "the same command goes on" in output
     (saved,) = (int(path.name) for path in (work / "checkpoints").iterdir())
     assert 2 < saved < 6
     run(environment, work)
     found, expected = leaves_of(work), leaves_of(undisturbed)
     for name, leaf in expected.items():
         np.testing.assert_array_equal(found[name], leaf, err_msg=name)
+
+
+def test_sheets_validation_and_workers(environment, tmp_path):
+    """One run with all that recipes switch on; its weights are those of a run without."""
+    work = tmp_path / "run"
+    flags = {"sheet_every": 2, "data.workers": 1, "keep": 1, "steps": 4}
+    flags |= {"validation.every": 2, "validation.count": 1, "validation.frames": 4}
+    run(environment, work, **flags)
+    assert sorted(path.name for path in (work / "sheets").iterdir()) == [
+        "0000002.png",
+        "0000004.png",
+    ]
+    lines = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
+    scores = {line["step"]: line["J&F"] for line in lines if "J&F" in line}
+    assert scores.keys() == {2, 4}
+    best = max(scores, key=scores.get)
+    assert {int(path.name) for path in (work / "checkpoints").iterdir()} == {best, 4}
+    assert list((work / "tensorboard").iterdir())
+    plain = tmp_path / "plain"
+    run(environment, plain, steps=4)
+    expected = leaves_of(plain)
+    for name, leaf in leaves_of(work).items():
+        np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "nowhere.py"], "nowhere.py"),
+        (["--config", str(ROOT / "configs/demo.py"), "--config.stepz=3"], "stepz"),
+    ],
+)
+def test_flags_that_do_not_exist(environment, arguments, message):
+    program = [sys.executable, ROOT / "train.py", *arguments]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ") and message in line
 
 
 def test_another_recipe_in_the_same_folder_is_refused(environment, undisturbed):
@@ -170,7 +206,7 @@ def test_a_run_can_be_loaded_and_started_from(undisturbed):
 DEVICES = """
 import sys, numpy as np, jax, jax.numpy as jnp
 jax.config.update("jax_enable_x64", True)
-from ranet_jax import parallel, training
+from ranet_jax import parallel, training, update as updates
 from ranet_jax.models.ranet import RANet
 from tests.test_training import tiny_config
 process, processes, port, accumulate, path = sys.argv[1:]
@@ -181,7 +217,7 @@ model = RANet(blocks=(1, 1, 1, 1), width=8, canvas=(64, 96), kept=4)
 state = training.start_state(model, config)
 wide = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
 state = parallel.replicate(jax.tree.map(wide, state))
-update = parallel.parallelize(training.make_update(model, config))
+update = parallel.parallelize(updates.make_update(model, config))
 generator = np.random.default_rng(0)
 losses = []
 for step in range(2):
@@ -222,10 +258,9 @@ def train_on(environment, path, devices=1, processes=1, accumulate=1):
 def test_number_of_devices_and_processes_changes_nothing(environment, tmp_path):
     expected = train_on(environment, tmp_path / "1.npz")
     others = {
-        "2 devices": {"devices": 2},
+        "2 devices, 2 accumulated parts": {"devices": 2, "accumulate": 2},
         "4 devices": {"devices": 4},
         "2 processes": {"devices": 2, "processes": 2},
-        "2 accumulated parts": {"accumulate": 2},
     }
     for title, setting in others.items():
         found = train_on(environment, tmp_path / "other.npz", **setting)
@@ -256,13 +291,12 @@ def test_every_recipe_is_complete_and_says_what_it_needs():
 def test_backbone_has_its_own_learning_rate():
     config = tiny_config()
     config.optimizer.backbone_factor, config.optimizer.warmup = 0.1, 0
-    params = init_params(small_ranet(), 0)
+    params = {"encoder": {"resnet": {"a": jnp.ones(3)}, "fuse": {"a": jnp.ones(3)}}}
     optimizer = make_optimizer(config)
-    gradients = jax.tree.map(jnp.ones_like, params)
-    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
-    backbone = updates["encoder"]["resnet"]["conv1"]["kernel"]
-    head = updates["encoder"]["fuse"]["conv"]["kernel"]
-    np.testing.assert_allclose(backbone.mean(), 0.1 * head.mean(), rtol=1e-5)
+    updates, _ = optimizer.update(params, optimizer.init(params), params)
+    backbone, head = updates["encoder"]["resnet"]["a"], updates["encoder"]["fuse"]["a"]
+    np.testing.assert_allclose(backbone, 0.1 * head, rtol=1e-5)
+    assert (head < 0).all()
 
 
 @pytest.mark.parametrize("rule", ["single", "multi"])
@@ -310,7 +344,11 @@ def test_init_from_another_model(tmp_path):
         ({"batch_size": 3, "accumulate": 2}, "choose a multiple of 2"),
         ({"init_from": "nowhere"}, "nowhere does not exist"),
         ({"steps": 1}, "warmup 1 must be below steps 1"),
-        ({"model": {"name": "resnet18"}}, "resnet18"),
+        ({"model": {"name": "resnet18"}}, "model.name 'resnet18' is none of resnet50"),
+        ({"model": {"rule": "mutli"}}, "model.rule 'mutli' is none of single, multi"),
+        ({"precision": "bf16"}, "precision 'bf16' is none of float32"),
+        ({"data": {"kind": "static", "sets": {}}}, "data.sets must name at least one"),
+        ({"validation": {"every": 1, "frames": 2}}, "nothing to score in clip0"),
         ({"data": {"kind": "static", "sets": {"ecssd": 1.0}}}, "data.prepare ecssd"),
     ],
 )

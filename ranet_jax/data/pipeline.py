@@ -5,6 +5,7 @@ the number of worker processes, of devices or of processes, nor from where a run
 So the number of samples drawn is all the state there is.
 """
 
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from ranet_jax.data.augment import (
 from ranet_jax.data.clips import generate_clip
 from ranet_jax.data.datasets import Source, Video, open_davis, open_saliency
 from ranet_jax.data.paste import paste_objects
+from ranet_jax.errors import InputError
 
 EPOCHS = 1_000_000
 """In effect without end; the lengths of truly endless datasets overflow when they are mixed."""
@@ -34,17 +36,17 @@ Draw = Callable[[int, np.random.Generator], Example]
 
 
 class Set(NamedTuple):
-    """One training set: how many records it has, how often it is drawn, and how.
+    """One training set: its records, how often it is drawn, and how.
 
     Attributes:
         name: of the set.
-        size: number of records.
+        records: indices of the records that may be drawn.
         weight: how often it is drawn, relative to the others.
         draw: makes an example from a record.
     """
 
     name: str
-    size: int
+    records: Sequence[int]
     weight: float
     draw: Draw
 
@@ -145,25 +147,23 @@ def open_sets(
         InputError: a set is not prepared; the command that does it is named.
     """
     if kind == "generated":
-        return [Set("generated", 1 << 20, 1.0, ClipDraw(augmentation))]
+        return [Set("generated", range(1 << 20), 1.0, ClipDraw(augmentation))]
+    if not weights or min(weights.values()) <= 0:
+        raise InputError("data.sets must name at least one set, each with a weight above 0")
     sets = []
     for name, weight in weights.items():
         if kind == "static":
             source = open_saliency(data_dir, name)
-            sets.append(Set(name, len(source), weight, StaticDraw(source, augmentation)))
+            sets.append(Set(name, range(len(source)), weight, StaticDraw(source, augmentation)))
         else:
             source, videos = open_davis(data_dir, name)
             kept = tuple(video for video in videos if video.name not in left_out)
+            if not kept:
+                raise InputError(f"data.left_out leaves no video of {name} to train on")
+            records = [v.start + i for v in kept for i in range(len(v.numbers))]
             draw = VideoDraw(source, kept, augmentation, reach)
-            sets.append(Set(name, len(source), weight, draw))
+            sets.append(Set(name, records, weight, draw))
     return sets
-
-
-def _records(one: Set) -> Sequence[int]:
-    """Indices of a set's records that may be drawn."""
-    if not isinstance(one.draw, VideoDraw):
-        return range(one.size)
-    return [v.start + i for v in one.draw.videos for i in range(len(v.numbers))]
 
 
 def make_dataset(sets: Sequence[Set], seed: int) -> grain.MapDataset:
@@ -182,16 +182,22 @@ def make_dataset(sets: Sequence[Set], seed: int) -> grain.MapDataset:
             example = one.draw(record, generator)
             return example._asdict() | {"origin": np.array([number, record])}
 
-        dataset = grain.MapDataset.source(_records(one)).seed(seed + number)
+        dataset = grain.MapDataset.source(one.records).seed(seed + number)
         return dataset.shuffle().repeat(EPOCHS).random_map(draw)
 
     chains = [chain(number, one) for number, one in enumerate(sets)]
     return grain.MapDataset.mix(chains, weights=[one.weight for one in sets])
 
 
-def _calm_opencv(worker: int, workers: int) -> None:
-    """Keeps OpenCV to one thread in a worker process, or all would fight for the cores."""
+def _start_worker(worker: int, workers: int) -> None:
+    """Sets up a worker process.
+
+    OpenCV gets one thread, or all workers would fight for the cores. Signals are left to the main
+    process, which saves first and then stops its workers.
+    """
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def load_batches(
@@ -221,5 +227,5 @@ def load_batches(
         options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
         # In a worker one thread makes the batches, or more than `workers` cores would be busy.
         read = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
-        return iter(own.to_iter_dataset(read).mp_prefetch(options, _calm_opencv))
+        return iter(own.to_iter_dataset(read).mp_prefetch(options, _start_worker))
     return iter(own.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
