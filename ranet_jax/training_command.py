@@ -27,11 +27,13 @@ def main() -> None:
 def _parse_flags(arguments: list[str]) -> list[str]:
     """Parses flags and recipe; what is wrong with them becomes one line and exit code 2."""
     try:
-        return flags.FLAGS(arguments)
+        rest = flags.FLAGS(arguments)
+        list(_CONFIG.value)  # a recipe that cannot be read complains only when it is used
     except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        print(f"error: {reason}; see configs/ for recipes and their fields", file=sys.stderr)
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        print(f"error: {' '.join(lines)} (recipes and their fields: configs/)", file=sys.stderr)
         sys.exit(2)
+    return rest
 
 
 def _train() -> None:
