@@ -1,7 +1,12 @@
 """Shared by all tests: where the golden numbers are, and float64 on demand."""
 
 import importlib.util
+import os
 from pathlib import Path
+
+# Most of the tests' time is XLA compiling small programs that run once. Set before jax is imported,
+# and inherited by the programs that tests start.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import pytest
