@@ -47,6 +47,11 @@ def segment_sequence(
     Raises:
         InputError: a frame or the mask cannot be used; it is named.
     """
+    foreign = [path for path in folder.glob("*") if path.suffix != ".png"]
+    if foreign:
+        raise InputError(
+            f"{foreign[0]} is no mask, so {folder} is not replaced; choose another --out"
+        )
     frame = read_frame(sequence.frames[0])
     labels = read_mask(sequence.masks[0], frame.shape[:2], binary=binary)
     try:
@@ -229,7 +234,11 @@ def evaluate(
     for stale in [out / "summary.json", submission, *out.glob("*_results-*.csv")]:
         stale.unlink(missing_ok=True)
 
-    summary: dict[str, object] = {"split": split_name, "sequences": [s.name for s in sequences]}
+    summary: dict[str, object] = {
+        "split": split_name,
+        "sequences": [sequence.name for sequence in sequences],
+        "max_frames": max_frames,
+    }
     summary |= describe_machine()
     if segmenter:
         seconds = segment_split(segmenter, sequences, out, binary=split.binary)
@@ -271,9 +280,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="evaluate.py", description=__doc__)
     parser.add_argument("--split", choices=SPLITS, required=True)
     parser.add_argument(
-        "--data-dir", type=Path, default=Path("data/DAVIS"), help="the DAVIS folder"
+        "--data-dir",
+        type=Path,
+        default=Path("data/DAVIS"),
+        help="the DAVIS folder (default: data/DAVIS)",
     )
-    parser.add_argument("--checkpoint", type=Path, help="made by python -m ranet_jax.convert")
+    parser.add_argument("--checkpoint", type=Path, help="of ranet_jax.convert, or a training run")
     parser.add_argument("--out", type=Path, help="where all results go (default: out/SPLIT)")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--sequences", type=lambda names: names.split(","), help="a,b: only these")

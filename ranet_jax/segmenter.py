@@ -120,6 +120,8 @@ class Segmenter:
             params: its parameters.
             precision: "float32", "bfloat16" or "float64" (which needs `jax_enable_x64`).
         """
+        if precision not in PRECISIONS:
+            raise InputError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
         self.model = model
         self.params = jax.device_put(params)
         self.precision = precision
@@ -177,6 +179,8 @@ class Tracker:
 
     def __init__(self, segmenter: Segmenter, frame: np.ndarray, mask: np.ndarray) -> None:
         """Starts a video; see `Segmenter.start`."""
+        check_frame(frame)
+        mask = mask.astype(np.uint8)  # a bool mask is the one object 1
         if mask.shape != frame.shape[:2]:
             raise InputError(f"the mask is {mask.shape} but its frame is {frame.shape[:2]}")
         self.ids = np.setdiff1d(mask, [0])
@@ -208,9 +212,16 @@ class Tracker:
         Raises:
             InputError: the frame has another size than the first.
         """
+        check_frame(frame)
         if frame.shape[:2] != self._canvas.size:
             raise InputError(
                 f"a frame is {frame.shape[:2]} but the first is {self._canvas.size}; start anew"
             )
         self._state, labels = self._step(self._params, self._state, self._canvas.fit_frame(frame))
         return self._id_of_slot[self._canvas.restore_labels(np.asarray(labels))]
+
+
+def check_frame(frame: np.ndarray) -> None:
+    """Refuses what is no frame: anything but uint8 RGB, [h, w, 3]."""
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        raise InputError(f"a frame must be uint8 [h, w, 3], not {frame.dtype} {list(frame.shape)}")

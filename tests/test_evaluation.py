@@ -151,6 +151,16 @@ def test_results_never_replace_the_annotations(monkeypatch, davis, checkpoint):
         run(monkeypatch, *arguments, "--out", davis / "Annotations/480p")
 
 
+def test_files_that_are_no_masks_are_never_removed(monkeypatch, tmp_path, davis, checkpoint):
+    out = tmp_path / "out"
+    (out / "first").mkdir(parents=True)
+    (out / "first" / "holiday.jpg").touch()
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(evaluation.InputError, match=r"holiday\.jpg is no mask"):
+        run(monkeypatch, *arguments, "--out", out)
+    assert (out / "first" / "holiday.jpg").exists()
+
+
 def break_davis(root, what):
     frame = root / "JPEGImages/480p/first/00001.jpg"
     mask = root / "Annotations/480p/first/00000.png"

@@ -229,6 +229,22 @@ def test_frame_of_another_size():
         segmenter().start(video[0], labels).step(np.zeros((100, 100, 3), np.uint8))
 
 
+@pytest.mark.parametrize("frame", [np.zeros((160, 288, 3)), np.zeros((160, 288), np.uint8)])
+def test_what_is_no_frame_is_refused(frame):
+    with pytest.raises(InputError, match=r"must be uint8 \[h, w, 3\]"):
+        segmenter().start(frame, clip(1)[1])
+
+
+def test_a_bool_mask_is_one_object():
+    video, labels = clip(1)
+    assert segmenter().start(video[0], labels > 0).ids.tolist() == [1]
+
+
+def test_unknown_precision():
+    with pytest.raises(InputError, match="'fp16' is none of float32"):
+        Segmenter(*network(), precision="fp16")
+
+
 def test_float64_without_x64_is_refused():
     with pytest.raises(InputError, match="jax_enable_x64"):
         Segmenter(*network(), precision="float64")
