@@ -88,7 +88,7 @@ def read_mask(
     if image.mode == "1" or (image.mode == "L" and set(np.unique(mask)) == {0, 255}):
         raise InputError(
             f"{path} is a grey 0/255 mask (DAVIS-2016) where object ids are expected; "
-            "use a davis16 split or the annotations of 2017 (in Python: read_mask(path, binary=True))"
+            "use a davis16 split or annotations of 2017 (in Python: read_mask(path, binary=True))"
         )
     return np.where(mask == 255, 0, mask).astype(np.uint8)
 
