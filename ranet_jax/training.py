@@ -15,7 +15,13 @@ import numpy as np
 from jax import Array
 
 from ranet_jax import parallel
-from ranet_jax.checkpoint import RunCheckpoints, check_params, describe_model, load_network
+from ranet_jax.checkpoint import (
+    RUN_FOLDER,
+    RunCheckpoints,
+    check_params,
+    describe_model,
+    load_network,
+)
 from ranet_jax.data import pipeline
 from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.damage import Damage
@@ -227,7 +233,7 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
 
 def check_init(config: ml_collections.ConfigDict, work: Path) -> None:
     """Refuses an `init_from` that is missing, unless the run has begun and needs it no more."""
-    if not (work / "checkpoints").is_dir() and not Path(config.init_from).exists():
+    if not (work / RUN_FOLDER).is_dir() and not Path(config.init_from).exists():
         raise InputError(
             f"init_from {config.init_from} does not exist; the recipe says what makes it"
         )
