@@ -28,6 +28,10 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.name = "resnet101"  # or resnet50, resnet152, small
     config.model.rule = "single"
     config.model.slots = 1
+    # The paper's ablations, see configs/davis16_finetune.py; the first of each is the full model.
+    config.model.selection = "ranking"  # or spatial, maximum, features: what the decoder gets
+    config.model.use_previous = True  # whether the decoder gets the previous mask
+    config.model.decision = "sigmoid"  # or softmax: what the logits of several objects mean
 
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.learning_rate = 1e-5

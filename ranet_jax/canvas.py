@@ -74,3 +74,21 @@ class Canvas:
         """
         (y, x), (h, w) = self._start, self._scaled
         return _resize_nearest(labels[y : y + h, x : x + w], *self.size)
+
+    def restore_probability(self, probability: np.ndarray) -> np.ndarray:
+        """Brings probabilities of the canvas back to the video's size: half-pixel bilinear.
+
+        Args:
+            probability: floating point, [canvas height, canvas width, n].
+
+        Returns:
+            float32 [h, w, n] of the video's size.
+        """
+        (y, x), (h, w) = self._start, self._scaled
+        inside = probability[y : y + h, x : x + w].astype(np.float32)
+        # One object at a time: OpenCV drops a last axis of 1 and takes four channels at most.
+        restored = [
+            cv2.resize(one, self.size[::-1], interpolation=cv2.INTER_LINEAR)
+            for one in np.ascontiguousarray(np.moveaxis(inside, -1, 0))
+        ]
+        return np.stack(restored, axis=-1)

@@ -272,11 +272,21 @@ def export_tensors(network: Network) -> dict[str, np.ndarray]:
 
     Returns:
         float32 arrays by name. Those that nothing uses are what was imported, or zero.
+
+    Raises:
+        InputError: the network is an ablation, which the released code cannot run.
     """
+    model = network.model
+    if (model.selection, model.use_previous, model.decision) != ("ranking", True, "sigmoid"):
+        raise InputError(
+            f"a network with selection {model.selection!r}, use_previous {model.use_previous} and "
+            f"decision {model.decision!r} is not what the released code computes; export one with "
+            "'ranking', True and 'sigmoid'"
+        )
     leaves = flax.traverse_util.flatten_dict(network.params, sep="/")
     tensors = {
         name: np.ascontiguousarray(place.export_array(np.asarray(leaves[place.path])))
-        for name, place in map_names(network.model).items()
+        for name, place in map_names(model).items()
     }
     zeros = {name: np.zeros(shape, np.float32) for name, shape in UNUSED.items()}
     return tensors | zeros | {name: np.asarray(x) for name, x in network.unused.items()}

@@ -23,9 +23,9 @@ from ranet_jax.data.images import read_mask, write_mask
 from ranet_jax.errors import run_command
 from ranet_jax.evaluation import describe_processor, evaluate
 from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.overlay import paint_overlay, write_video
 from ranet_jax.training import make_model, train
 from ranet_jax.validation import Clip, generate_clips
-from ranet_jax.video import paint_overlay, write_video
 
 HELD_OUT_SEED = 99
 CLIPS = 6

@@ -15,6 +15,7 @@ from jax import Array
 from ranet_jax import checkpoint
 from ranet_jax.boxes import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.canvas import Canvas
+from ranet_jax.decision import choose_labels, find_probability
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import pool_mask, split_labels
@@ -46,25 +47,30 @@ class VideoFunctions(NamedTuple):
     """The two pure, jitted functions that segment a video; see `build`."""
 
     init: Callable[[Any, Array, Array], State]
-    step: Callable[[Any, State, Array], tuple[State, Array]]
+    step: Callable[[Any, State, Array], tuple[State, Any]]
 
 
 @functools.cache
-def build(model: RANet, slots: int = 1, precision: str = "float32") -> VideoFunctions:
+def build(
+    model: RANet, slots: int = 1, precision: str = "float32", *, probabilities: bool = False
+) -> VideoFunctions:
     """Builds `init` and `step` of a network.
 
     Both are pure and never leave the device: `step` may run under `lax.scan` over the frames of a
-    clip, and both under `vmap` over clips.
+    clip, and both under `vmap` over clips. `step` donates its state: the one handed in is used up,
+    and its memory holds the one that comes back.
 
     Args:
         model: the network.
         slots: room for objects, see `SLOTS`.
         precision: of the computation, see `PRECISIONS`.
+        probabilities: whether `step` gives them too.
 
     Returns:
         `init(params, frame, labels) -> state` and `step(params, state, frame) -> (state, labels)`.
         Frames are uint8 RGB [h, w, 3] and labels uint8 [h, w], 0 background and i for slot i, both
-        on the canvas of the model; see `Canvas` for other sizes.
+        on the canvas of the model; see `Canvas` for other sizes. With `probabilities`, the pair
+        (labels, each slot's probability [h, w, slots], float32 or wider) in place of the labels.
     """
     dtype = PRECISIONS[precision]
     wide = jnp.promote_types(dtype, jnp.float32)
@@ -88,15 +94,14 @@ def build(model: RANet, slots: int = 1, precision: str = "float32") -> VideoFunc
             cut(frame, box),
             previous[None],
         )[0]
-        present = state.cells.any(axis=-1)[:, None, None]
-        probability = jnp.where(present, jax.nn.sigmoid(logits.astype(wide)), 0)
+        present = state.cells.any(axis=-1)
+        probability = find_probability(logits.astype(wide), present, model.decision)
         probability = paste_probability(jnp.moveaxis(probability, 0, -1), box)  # [h, w, slots]
-        # Of equal probabilities the highest slot wins, and argmax names the first.
-        winner = slots - jnp.argmax(probability[..., ::-1], axis=-1)
-        labels = jnp.where(probability.max(axis=-1) > 0.5, winner, 0).astype(jnp.uint8)
-        return state.replace(labels=labels), labels
+        labels = choose_labels(probability, model.decision)
+        output = (labels, probability) if probabilities else labels
+        return state.replace(labels=labels), output
 
-    return VideoFunctions(jax.jit(init), jax.jit(step))
+    return VideoFunctions(jax.jit(init), jax.jit(step, donate_argnums=1))
 
 
 class Segmenter:
@@ -109,41 +114,61 @@ class Segmenter:
         model: the network.
         params: its parameters.
         precision: of the computation.
+        probabilities: whether trackers give them too.
         compile_seconds: spent on compilation so far.
     """
 
-    def __init__(self, model: RANet, params: dict, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        model: RANet,
+        params: dict,
+        precision: str = "float32",
+        *,
+        probabilities: bool = False,
+    ) -> None:
         """Wraps a network.
 
         Args:
             model: the network.
             params: its parameters.
             precision: "float32", "bfloat16" or "float64" (which needs `jax_enable_x64`).
+            probabilities: whether `Tracker.probability` is filled.
         """
         if precision not in PRECISIONS:
             raise InputError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
         self.model = model
         self.params = jax.device_put(params)
         self.precision = precision
+        self.probabilities = probabilities
         if precision == "float64" and not jax.config.jax_enable_x64:
             raise InputError("float64 needs jax.config.update('jax_enable_x64', True) beforehand")
         self.compile_seconds = 0.0
         self._compiled: dict[int, VideoFunctions] = {}
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path, precision: str = "float32") -> "Segmenter":
+    def from_checkpoint(
+        cls, path: str | Path, precision: str = "float32", *, probabilities: bool = False
+    ) -> "Segmenter":
         """Loads the network of a checkpoint; see `checkpoint.load_network` for errors."""
         network = checkpoint.load_network(Path(path))
-        return cls(network.model, network.params, precision)
+        return cls(network.model, network.params, precision, probabilities=probabilities)
 
-    def _compile(self, slots: int) -> VideoFunctions:
-        """The compiled `init` and `step` for a number of slots."""
+    def compile(self, objects: int) -> VideoFunctions:
+        """Compiles `init` and `step` for a number of objects, unless that was done before.
+
+        Args:
+            objects: to have room for, 1 to the largest of `SLOTS`.
+
+        Returns:
+            The compiled functions of the smallest of `SLOTS` that suffices.
+        """
+        slots = next(size for size in SLOTS if size >= objects)
         if slots not in self._compiled:
             start = time.perf_counter()
             h, w = self.model.canvas
             frame = jax.ShapeDtypeStruct((h, w, 3), jnp.uint8)
             labels = jax.ShapeDtypeStruct((h, w), jnp.uint8)
-            functions = build(self.model, slots, self.precision)
+            functions = build(self.model, slots, self.precision, probabilities=self.probabilities)
             state = jax.eval_shape(functions.init, self.params, frame, labels)
             self._compiled[slots] = VideoFunctions(
                 functions.init.lower(self.params, frame, labels).compile(),
@@ -152,13 +177,14 @@ class Segmenter:
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[slots]
 
-    def start(self, frame: np.ndarray, mask: np.ndarray) -> "Tracker":
+    def start(self, frame: np.ndarray, mask: np.ndarray, params: Any = None) -> "Tracker":
         """Starts a video.
 
         Args:
             frame: its first frame, uint8 RGB [h, w, 3], any size.
             mask: ids of the objects in it, uint8 [h, w]; 0 is background. Ids need not be
                 consecutive.
+            params: for this video alone, from `online.OnlineLearner`; the segmenter's when None.
 
         Returns:
             The tracker to hand all later frames to.
@@ -167,7 +193,7 @@ class Segmenter:
             InputError: an empty mask, more objects than the largest of `SLOTS`, or sizes that
                 differ.
         """
-        return Tracker(self, frame, mask)
+        return Tracker(self, frame, mask, params)
 
 
 class Tracker:
@@ -175,30 +201,60 @@ class Tracker:
 
     Attributes:
         ids: ids of the objects, ascending; slot i holds `ids[i - 1]`.
+        probability: each object's, float32 [h, w, objects] in the order of `ids`, for the frame of
+            the last `step`; None before it, or without `Segmenter.probabilities`.
+        labels: the last masks on the network's canvas, uint8, i for slot i; what `restore` takes.
     """
 
-    def __init__(self, segmenter: Segmenter, frame: np.ndarray, mask: np.ndarray) -> None:
+    def __init__(
+        self, segmenter: Segmenter, frame: np.ndarray, mask: np.ndarray, params: Any = None
+    ) -> None:
         """Starts a video; see `Segmenter.start`."""
         check_frame(frame)
-        mask = mask.astype(np.uint8)  # a bool mask is the one object 1
-        if mask.shape != frame.shape[:2]:
-            raise InputError(f"the mask is {mask.shape} but its frame is {frame.shape[:2]}")
-        self.ids = np.setdiff1d(mask, [0])
-        if not self.ids.size:
-            raise InputError("the first mask is empty; mark at least one object in it")
-        if self.ids.size > SLOTS[-1]:
-            raise InputError(
-                f"the first mask has {self.ids.size} objects; at most {SLOTS[-1]} fit at once"
-            )
-        slots = next(size for size in SLOTS if size >= self.ids.size)
-        functions = segmenter._compile(slots)
-        self._params, self._step = segmenter.params, functions.step
+        self._segmenter = segmenter
+        self._params = segmenter.params if params is None else params
         self._canvas = Canvas(frame.shape[:2], segmenter.model.canvas)
-        self._id_of_slot = np.concatenate([[0], self.ids]).astype(np.uint8)
+        self.mark(frame, mask)
+
+    def mark(self, frame: np.ndarray, mask: np.ndarray) -> None:
+        """Says where the objects are in a frame: at the start, or anew in the middle of a video.
+
+        The mask is the truth from here on. Its objects are followed from this frame, which becomes
+        their template; an id that was followed and is not in it no longer is. Nothing is compiled
+        as long as the number of objects stays inside a slot size that was in use before.
+
+        Args:
+            frame: uint8 RGB [h, w, 3], of the first frame's size.
+            mask: uint8 [h, w], as for `Segmenter.start`.
+
+        Raises:
+            InputError: as `Segmenter.start`; the tracker then goes on as before.
+        """
+        self._check_size(frame)
+        mask = mask.astype(np.uint8)  # a bool mask is the one object 1
+        ids = find_ids(frame, mask)
+        functions = self._segmenter.compile(ids.size)
         slot_of_id = np.zeros(256, np.uint8)
-        slot_of_id[self.ids] = np.arange(1, self.ids.size + 1)
+        slot_of_id[ids] = np.arange(1, ids.size + 1)
         labels = self._canvas.fit_labels(slot_of_id[mask])
         self._state = functions.init(self._params, self._canvas.fit_frame(frame), labels)
+        self._step = functions.step
+        self._id_of_slot = np.concatenate([[0], ids]).astype(np.uint8)
+        self.ids = ids
+        self.labels = labels
+        self.probability: np.ndarray | None = None
+
+    def restore(self, labels: np.ndarray) -> None:
+        """Goes on where another tracker was, which was marked last with the same frame and mask.
+
+        A mask of the video's size would not do: on the canvas it is not always what it was there.
+
+        Args:
+            labels: `labels` of the other tracker.
+        """
+        self.labels = labels
+        # A copy, because `step` uses up its state.
+        self._state = self._state.replace(labels=jnp.array(labels))
 
     def step(self, frame: np.ndarray) -> np.ndarray:
         """Segments the next frame.
@@ -207,21 +263,43 @@ class Tracker:
             frame: uint8 RGB [h, w, 3], of the first frame's size.
 
         Returns:
-            uint8 [h, w], the ids of the first mask.
+            uint8 [h, w], the ids of the mask that was marked last.
 
         Raises:
             InputError: the frame has another size than the first.
         """
+        self._check_size(frame)
+        self._state, output = self._step(self._params, self._state, self._canvas.fit_frame(frame))
+        labels = output
+        if self._segmenter.probabilities:
+            labels, probability = output
+            probability = np.asarray(probability)[..., : self.ids.size]
+            self.probability = self._canvas.restore_probability(probability)
+        self.labels = np.asarray(labels)
+        return self._id_of_slot[self._canvas.restore_labels(self.labels)]
+
+    def _check_size(self, frame: np.ndarray) -> None:
+        """Refuses what is no frame of this video."""
         check_frame(frame)
         if frame.shape[:2] != self._canvas.size:
             raise InputError(
                 f"a frame is {frame.shape[:2]} but the first is {self._canvas.size}; start anew"
             )
-        self._state, labels = self._step(self._params, self._state, self._canvas.fit_frame(frame))
-        return self._id_of_slot[self._canvas.restore_labels(np.asarray(labels))]
 
 
 def check_frame(frame: np.ndarray) -> None:
     """Refuses what is no frame: anything but uint8 RGB, [h, w, 3]."""
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise InputError(f"a frame must be uint8 [h, w, 3], not {frame.dtype} {list(frame.shape)}")
+
+
+def find_ids(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Finds the objects of a mask, ascending; refuses a mask that no video can start from."""
+    if mask.shape != frame.shape[:2]:
+        raise InputError(f"the mask is {mask.shape} but its frame is {frame.shape[:2]}")
+    ids = np.setdiff1d(mask, [0])
+    if not ids.size:
+        raise InputError("the mask is empty; mark at least one object in it")
+    if ids.size > SLOTS[-1]:
+        raise InputError(f"the mask has {ids.size} objects; at most {SLOTS[-1]} fit at once")
+    return ids

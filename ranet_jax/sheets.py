@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from ranet_jax.video import paint_overlay
+from ranet_jax.overlay import paint_overlay
 
 TITLES = ("template and its mask", "current and previous mask", "prediction", "truth")
 WIDTH = 320

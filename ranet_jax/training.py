@@ -18,6 +18,7 @@ from ranet_jax import parallel
 from ranet_jax.checkpoint import (
     RUN_FOLDER,
     RunCheckpoints,
+    build_model,
     check_params,
     describe_model,
     load_network,
@@ -41,11 +42,16 @@ FREE_FIELDS = ("log_every", "save_every", "sheet_every", "keep", "keep_best", "v
 CHOICES = {
     "model.name": (*(f"resnet{depth}" for depth in RESNET_BLOCKS), "small"),
     "model.rule": ("single", "multi"),
+    "model.selection": ("ranking", "spatial", "maximum", "features"),
+    "model.decision": ("sigmoid", "softmax"),
     "precision": tuple(PRECISIONS),
     "data.kind": ("static", "video", "generated"),
     "validation.kind": ("davis", "generated"),
 }
 """Fields that name one of a few things."""
+
+MODEL_FIELDS = ("rule", "selection", "use_previous", "decision")
+"""Fields of the network that a recipe sets; all but the first are ablations of the paper."""
 
 
 def check_recipe(config: ml_collections.ConfigDict) -> None:
@@ -73,10 +79,11 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
 
 def make_model(config: ml_collections.ConfigDict) -> RANet:
     """The network that a configuration asks for."""
+    fields = {name: config.model[name] for name in MODEL_FIELDS}
     if config.model.name == "small":
-        return small_ranet(config.model.rule)
+        return small_ranet().clone(**fields)
     depth = int(config.model.name.removeprefix("resnet"))
-    return RANet(blocks=RESNET_BLOCKS[depth], rule=config.model.rule)
+    return RANet(blocks=RESNET_BLOCKS[depth], **fields)
 
 
 def make_augmentation(config: ml_collections.ConfigDict, canvas: tuple[int, int]) -> Augmentation:
@@ -87,6 +94,9 @@ def make_augmentation(config: ml_collections.ConfigDict, canvas: tuple[int, int]
 
 def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
     """The state before the first step: from `init_from`, or drawn.
+
+    An ablation of the selection may start from a network that ranks, such as an imported encoder:
+    then what takes the maps is drawn.
 
     Args:
         model: the network.
@@ -101,11 +111,35 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
     params = init_params(model, config.seed)
     if config.init_from:
         path = Path(config.init_from)
-        params = load_network(path).params
+        network = load_network(path)
+        if network.model.selection == "ranking" != model.selection:
+            print(
+                f"init_from {path} ranks maps, and this model has selection {model.selection!r}: "
+                "the first convolution of the merge is drawn anew, the ranking network left out"
+            )
+            params = replace_entry(network.params, params)
+        else:
+            params = network.params
         check_params(params, model, f"init_from {path}")
     params = jax.tree.map(jnp.asarray, params)
     average = jax.tree.map(jnp.copy, params)
     return TrainState(jnp.int32(0), params, average, make_optimizer(config).init(params))
+
+
+def replace_entry(params: Any, drawn: Any) -> Any:
+    """Makes parameters of a network that ranks into those of an ablation of the selection.
+
+    Args:
+        params: of the network that ranks.
+        drawn: of the ablation.
+
+    Returns:
+        The ablation's: all of `params` but the ranking network, and but the first convolution of
+        the merge, which is the drawn one, because it takes other channels.
+    """
+    decoder = params["decoder"]
+    merge = decoder["merge"] | {"conv1": drawn["decoder"]["merge"]["conv1"]}
+    return {"encoder": params["encoder"], "decoder": decoder | {"merge": merge}}
 
 
 def open_state(
@@ -129,7 +163,10 @@ def open_state(
     description = checkpoints.read_description()
     if description is None:
         return start_state(model, config)
-    now, then = flatten_config(config), description["config"]
+    now = flatten_config(config)
+    # A run that was started before there were ablations is of the fields' defaults.
+    built = build_model(description["model"])
+    then = {f"model.{name}": getattr(built, name) for name in MODEL_FIELDS} | description["config"]
     differing = [
         f"{name} is {now.get(name)!r} and was {then.get(name)!r}"
         for name in sorted(now.keys() | then.keys())

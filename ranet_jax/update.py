@@ -87,6 +87,25 @@ def predict(
     return model.apply(variables, kernels, cells, frame, previous), cells.any(axis=-1)
 
 
+def compute_loss(
+    model: RANet, params: Any, batch: dict[str, Array], slots: int, dtype: jnp.dtype
+) -> Array:
+    """The mean loss of training examples, what every training and online learning minimises.
+
+    Args:
+        model: the network.
+        params: its parameters.
+        batch: the fields of `Example`, uint8, [b, ...].
+        slots: room for objects.
+        dtype: of the computation.
+
+    Returns:
+        A scalar, float32 or wider; see `segmentation_loss`.
+    """
+    logits, present = predict(model, params, batch, slots, dtype)
+    return segmentation_loss(logits, batch["labels"], present, model.decision).mean()
+
+
 def make_update(
     model: RANet, config: ml_collections.ConfigDict
 ) -> Callable[[TrainState, dict[str, Array]], tuple[TrainState, dict[str, Array]]]:
@@ -103,12 +122,10 @@ def make_update(
     optimizer, schedule = make_optimizer(config), make_schedule(config)
     slots, dtype = config.model.slots, PRECISIONS[config.precision]
 
-    def compute_loss(params: Any, part: dict[str, Array]) -> Array:
-        logits, present = predict(model, params, part, slots, dtype)
-        return segmentation_loss(logits, part["labels"], present).mean()
-
     def compute_gradients(params: Any, batch: dict[str, Array]) -> tuple[Array, Any]:
-        compute = jax.value_and_grad(compute_loss)
+        compute = jax.value_and_grad(
+            lambda params, part: compute_loss(model, params, part, slots, dtype)
+        )
         if config.accumulate == 1:  # without a loop, in which XLA's convolutions on the CPU crawl
             return compute(params, batch)
         parts = jax.tree.map(

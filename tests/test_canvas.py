@@ -46,3 +46,34 @@ def test_aspect_is_kept_sides_even_and_one_side_touches(size):
     assert height % 2 == width % 2 == 0
     assert height >= 478 or width >= 862
     assert abs(height * size[1] / (width * size[0]) - 1) < 0.04
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("objects", [1, 5])
+def test_probabilities_come_back_in_their_size_and_place(size, objects):
+    """As the labels do that they decide, each object's in its place of the last axis."""
+    canvas = Canvas(size, (480, 864))
+    y, x = np.mgrid[:480, :864]
+    waves = [np.sin(y / (120 + 9 * k)) * np.cos(x / (150 + 9 * k)) for k in range(objects)]
+    probability = 0.5 + 0.5 * np.stack(waves, axis=-1)
+    restored = canvas.restore_probability(probability)
+    assert restored.shape == (*size, objects)
+    assert restored.dtype == np.float32
+    for k in range(objects):
+        labels = canvas.restore_labels((probability[..., k] > 0.5).astype(np.uint8))
+        assert np.mean((restored[..., k] > 0.5) != labels) < 0.03
+
+
+def test_probability_of_the_canvas_size_is_unchanged():
+    probability = np.random.default_rng(0).random((480, 864, 2), np.float32)
+    restored = Canvas((480, 864), (480, 864)).restore_probability(probability)
+    np.testing.assert_array_equal(restored, probability)
+
+
+@pytest.mark.parametrize("size", [(480, 854), (1080, 1080)])
+def test_the_border_takes_no_part_in_a_probability(size):
+    """What the network says of the black border never bleeds into the frame."""
+    canvas = Canvas(size, (480, 864))
+    inside = canvas.fit_labels(np.ones(size, np.uint8))[..., None]
+    assert not inside.all()
+    assert not canvas.restore_probability(1.0 - inside).any()

@@ -151,6 +151,19 @@ def test_results_never_replace_the_annotations(monkeypatch, davis, checkpoint):
         run(monkeypatch, *arguments, "--out", davis / "Annotations/480p")
 
 
+def test_online_learning_of_less_than_nothing(monkeypatch, tmp_path, davis, checkpoint):
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    out = tmp_path / "out"
+    for flags, message in (
+        (("--online-steps", -1), "of -1 steps; give at least 1, or 0"),
+        (("--online-steps", 1, "--online-rate", 0), "above 0"),
+        (("--online-steps", 1, "--seed", -1), "seed -1"),
+    ):
+        with pytest.raises(evaluation.InputError, match=message):
+            run(monkeypatch, *arguments, "--out", out, *flags)
+    assert not out.exists()
+
+
 def test_files_that_are_no_masks_are_never_removed(monkeypatch, tmp_path, davis, checkpoint):
     out = tmp_path / "out"
     (out / "first").mkdir(parents=True)
@@ -192,7 +205,7 @@ def break_davis(root, what):
         ("colours", r"first/00000\.png has R\+G\+B channels"),
         ("grey and alpha", r"first/00000\.png has L\+A channels"),
         ("ids above the slots", r"first/00000\.png: .*at most 16"),
-        ("empty mask", r"first/00000\.png: the first mask is empty"),
+        ("empty mask", r"first/00000\.png: the mask is empty"),
         ("frame of another size", r"first/00001\.jpg: a frame is"),
     ],
 )
@@ -213,6 +226,7 @@ def test_broken_files_are_named_and_leave_nothing(
         (["--split", "davis16-val", "--results", "x", "--data-dir", "nowhere"], "nowhere does not"),
         (["--split", "davis16-val"], "give --checkpoint"),
         (["--split", "davis16-val", "--results", "x", "--max-frames", "2"], "at least 3"),
+        (["--split", "davis16-val", "--results", "x", "--online-steps", "2"], "--results has none"),
         (["--split", "davis16-val", "--data-dir", "DAVIS", "--checkpoint", "no"], "checkpoint no "),
     ],
 )

@@ -1,7 +1,9 @@
 """The training loss."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ranet_jax.losses import segmentation_loss
 
@@ -16,7 +18,7 @@ def draw(b=3, n=2, h=4, w=5):
 def test_equals_the_definition(float64):
     logits, labels = draw()
     present = np.array([[True, True], [True, False], [False, True]])
-    found = segmentation_loss(jnp.asarray(logits), labels, present)
+    found = segmentation_loss(jnp.asarray(logits), labels, present, "sigmoid")
     probability = 1 / (1 + np.exp(-logits))
     for sample in range(3):
         terms = []
@@ -26,16 +28,50 @@ def test_equals_the_definition(float64):
         np.testing.assert_allclose(found[sample], np.mean(terms), rtol=1e-12)
 
 
-def test_empty_slots_do_not_count():
+def test_softmax_equals_the_definition(float64):
+    """An object that is in no slot in use counts as background."""
+    logits, labels = draw()
+    present = np.array([[True, True], [True, False], [False, True]])
+    found = segmentation_loss(jnp.asarray(logits), labels, present, "softmax")
+    for sample in range(3):
+        slots = np.flatnonzero(present[sample])
+        odds = {0: np.ones((4, 5))} | {i + 1: np.exp(logits[sample, i]) for i in slots}
+        total = sum(odds.values())
+        terms = [
+            -np.log(odds.get(labels[sample, y, x], odds[0])[y, x] / total[y, x])
+            for y in range(4)
+            for x in range(5)
+        ]
+        np.testing.assert_allclose(found[sample], np.mean(terms), rtol=1e-12)
+
+
+def test_softmax_of_one_object_is_binary_cross_entropy(float64):
     logits, labels = draw(n=1)
-    padded = np.concatenate([logits, np.full_like(logits, 50)], axis=1)
-    one = segmentation_loss(jnp.asarray(logits), labels, np.ones((3, 1), bool))
-    two = segmentation_loss(jnp.asarray(padded), labels, np.array([[True, False]] * 3))
+    present = np.ones((3, 1), bool)
+    one, other = (
+        segmentation_loss(jnp.asarray(logits), labels, present, decision)
+        for decision in ("softmax", "sigmoid")
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("decision", ["sigmoid", "softmax"])
+def test_empty_slots_do_not_count(decision):
+    logits, labels = draw(n=1)
+    padded = jnp.asarray(np.concatenate([logits, np.full_like(logits, 50)], axis=1))
+    present = np.array([[True, False]] * 3)
+    one = segmentation_loss(jnp.asarray(logits), labels, np.ones((3, 1), bool), decision)
+    two = segmentation_loss(padded, labels, present, decision)
     np.testing.assert_array_equal(one, two)
+    gradient = jax.grad(lambda x: segmentation_loss(x, labels, present, decision).sum())(padded)
+    assert np.isfinite(gradient).all()
+    assert gradient[:, 0].all() and not gradient[:, 1].any()
 
 
-def test_extreme_logits_in_bfloat16_stay_finite():
+@pytest.mark.parametrize("decision", ["sigmoid", "softmax"])
+def test_extreme_logits_in_bfloat16_stay_finite(decision):
     logits = jnp.full((1, 1, 4, 4), 1e4, jnp.bfloat16)
-    loss = segmentation_loss(logits, np.zeros((1, 4, 4), np.uint8), np.ones((1, 1), bool))
+    labels = np.zeros((1, 4, 4), np.uint8)
+    loss = segmentation_loss(logits, labels, np.ones((1, 1), bool), decision)
     assert loss.dtype == jnp.float32
     assert np.isfinite(loss).all() and loss[0] > 9000

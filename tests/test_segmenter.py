@@ -67,12 +67,15 @@ def test_state_is_small_and_keeps_its_structure():
     init, step = build(model, slots=2)
     video, labels = clip(2)
     state = init(params, video[0], labels)
+    before = jax.tree.map(np.array, state)
     after, _ = step(params, state, video[1])
-    assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), before) == jax.tree.map(
         lambda x: (x.shape, x.dtype), after
     )
-    np.testing.assert_array_equal(state.kernels, after.kernels)
-    assert not np.array_equal(state.labels, after.labels)
+    np.testing.assert_array_equal(before.kernels, after.kernels)
+    assert not np.array_equal(before.labels, after.labels)
+    assert all(x.is_deleted() for x in jax.tree.leaves(state)), "the state is donated"
+    assert not any(x.is_deleted() for x in jax.tree.leaves((params, after)))
 
 
 @pytest.mark.parametrize("rule", ["single", "multi"])
@@ -227,6 +230,70 @@ def test_frame_of_another_size():
     video, labels = clip(1)
     with pytest.raises(InputError, match="start anew"):
         segmenter().start(video[0], labels).step(np.zeros((100, 100, 3), np.uint8))
+
+
+def mark_objects(*ids, size=(160, 288)):
+    """A mask of objects of these ids, side by side."""
+    mask = np.zeros(size, np.uint8)
+    for place, identifier in enumerate(ids):
+        mask[40:110, 5 + 70 * place : 60 + 70 * place] = identifier
+    return mask
+
+
+def test_objects_change_mid_video_without_compilation():
+    tool = segmenter("multi")
+    video, _ = clip(4)
+    tracker = tool.start(video[0], mark_objects(3, 9, 200))
+    tracker.step(video[1])
+    seconds = tool.compile_seconds
+    tracker.mark(video[2], mark_objects(200, 9, 40, 41))  # 3 removed, 40 and 41 added
+    assert tracker.ids.tolist() == [9, 40, 41, 200]
+    found = tracker.step(video[3])
+    assert tool.compile_seconds == seconds
+    assert len(np.unique(found)) > 2
+    # From here on nothing of what was before counts.
+    anew = tool.start(video[2], mark_objects(200, 9, 40, 41))
+    np.testing.assert_array_equal(found, anew.step(video[3]))
+
+
+@pytest.mark.parametrize(
+    ("size", "mask", "message"),
+    [
+        ((160, 288), mark_objects(), "empty"),
+        ((160, 288), mark_objects(1, size=(200, 288)), "its frame"),
+        ((200, 288), mark_objects(1, size=(200, 288)), "the first is"),
+    ],
+)
+def test_a_mark_that_fails_leaves_the_tracker_going(size, mask, message):
+    video, labels = clip(3)
+    undisturbed, tracker = (segmenter("multi").start(video[0], 7 * labels) for _ in range(2))
+    for one in (undisturbed, tracker):
+        one.step(video[1])
+    with pytest.raises(InputError, match=message):
+        tracker.mark(np.zeros((*size, 3), np.uint8), mask)
+    assert tracker.ids.tolist() == [7]
+    np.testing.assert_array_equal(tracker.step(video[2]), undisturbed.step(video[2]))
+
+
+def test_probability_is_that_of_the_labels():
+    tool = Segmenter(*network("multi"), probabilities=True)
+    video, _ = clip(2)
+    mask = mark_objects(200, 9, 40)
+    tracker = tool.start(video[0], mask)
+    assert tracker.probability is None
+    labels = tracker.step(video[1])
+    probability = tracker.probability
+    assert probability.shape == (160, 288, 3), "of the objects alone, not of the empty slot"
+    assert probability.dtype == np.float32
+    assert probability.min() >= 0 and probability.max() <= 1
+    chosen = np.array([9, 40, 200])[probability.argmax(axis=-1)]
+    np.testing.assert_array_equal(labels, np.where(probability.max(axis=-1) > 0.5, chosen, 0))
+    assert len(np.unique(labels)) > 2
+    without = segmenter("multi").start(video[0], mask)
+    assert np.mean(without.step(video[1]) != labels) < 1e-3
+    assert without.probability is None
+    tracker.mark(video[1], mask)
+    assert tracker.probability is None, "it would be that of an earlier frame"
 
 
 @pytest.mark.parametrize("frame", [np.zeros((160, 288, 3)), np.zeros((160, 288), np.uint8)])

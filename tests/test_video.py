@@ -1,123 +1,176 @@
-"""Overlays and videos: what is painted, and that a video on disk is always a whole one."""
+"""Reading videos: every kind of source, the right way up, at its times, and what is no video."""
 
 from fractions import Fraction
-from pathlib import Path
 
-import av
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from ranet_jax.data.images import PALETTE
 from ranet_jax.errors import InputError
-from ranet_jax.video import paint_overlay, write_video
+from ranet_jax.video import open_video
+from tests.filming import film, pictures
 
 
-@pytest.fixture
-def frame() -> np.ndarray:
-    """A small frame of noise."""
-    return np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+def assert_similar(found, expected):
+    assert found.dtype == np.uint8 and found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).mean() < 4
 
 
-def _moving_bar(count: int, size: tuple[int, int]) -> np.ndarray:
-    """Orange frames with a blue bar whose left edge is at twice the frame's index."""
-    frames = np.full((count, *size, 3), (220, 120, 30), np.uint8)
-    for index in range(count):
-        frames[index, :, 2 * index : 2 * index + 8] = (20, 40, 200)
-    return frames
+@pytest.mark.parametrize(
+    ("name", "codec", "count"),
+    [
+        ("a.mp4", "libx264", 12),
+        ("a.mov", "libx264", 12),
+        ("a.webm", "libvpx-vp9", None),
+        ("a.mkv", "libx264", None),
+    ],
+)
+def test_file(tmp_path, name, codec, count):
+    film(tmp_path / name, codec=codec)
+    with open_video(str(tmp_path / name)) as video:
+        assert (video.name, video.size, video.frame_count) == (name, (96, 128), count)
+        assert video.frame_rate == 25 and video.has_end and video.sound is None
+        for _ in range(2):  # from the first frame on, each time
+            frames = list(video)
+            assert [frame.name for frame in frames] == [f"{i:06d}" for i in range(12)]
+            assert [frame.time for frame in frames] == [Fraction(i, 25) for i in range(12)]
+        for frame, expected in zip(frames, pictures(), strict=True):
+            assert_similar(frame.image, expected)
 
 
-def _read_video(path: Path) -> tuple[np.ndarray, Fraction]:
-    with av.open(str(path)) as container:
-        frames = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
-        return np.stack(frames), container.streams.video[0].average_rate
+def test_variable_frame_rate(tmp_path):
+    times = [0, 33, 70, 71, 300, 777]
+    film(tmp_path / "a.mp4", pictures(6), times=times, delay=0.5)
+    video = open_video(str(tmp_path / "a.mp4"))
+    assert [frame.time for frame in video] == [Fraction(time, 1000) for time in times]
+    assert all((frame.time / video.time_base).denominator == 1 for frame in video)
 
 
-def test_overlay_leaves_background_untouched(frame: np.ndarray) -> None:
-    labels = np.zeros((60, 80), np.uint8)
-    labels[10:30, 20:50] = 1
-    before = frame.copy()
-    overlay = paint_overlay(frame, labels)
-    assert overlay.dtype == np.uint8
-    assert overlay.shape == frame.shape
-    np.testing.assert_array_equal(frame, before)
-    np.testing.assert_array_equal(overlay[labels == 0], frame[labels == 0])
-    assert (overlay[labels == 1] != frame[labels == 1]).any(axis=-1).mean() > 0.99
-    np.testing.assert_array_equal(paint_overlay(frame, np.zeros_like(labels)), frame)
+# Counter-clockwise degrees, then mirrored across or up and down: all eight there are.
+TURNS = [(angle, mirrored, False) for angle in (0, 90, 180, 270) for mirrored in (False, True)]
 
 
-@pytest.mark.parametrize("identifier", [1, 2, 3, 200])
-def test_overlay_fills_with_davis_colours(frame: np.ndarray, identifier: int) -> None:
-    labels = np.zeros((60, 80), np.uint8)
-    labels[10:30, 20:50] = identifier
-    colour = np.array(PALETTE[3 * identifier : 3 * identifier + 3], float)
-    inside = np.s_[11:29, 21:49]
-    expected = (frame[inside] + colour) / 2
-    assert np.abs(paint_overlay(frame, labels)[inside] - expected).max() <= 0.5
+@pytest.mark.parametrize("turn", [*TURNS, (90, False, True)])
+def test_rotation_is_respected(tmp_path, turn):
+    film(tmp_path / "a.mp4", pictures(2), rotation=turn)
+    expected = np.rot90(pictures(1)[0], turn[0] // 90)
+    expected = expected[:, ::-1] if turn[1] else expected
+    expected = expected[::-1] if turn[2] else expected
+    video = open_video(str(tmp_path / "a.mp4"))
+    assert video.size == expected.shape[:2]
+    assert_similar(next(iter(video)).image, expected)
 
 
-def test_overlay_contour_is_solid_and_thin(frame: np.ndarray) -> None:
-    labels = np.zeros((60, 80), np.uint8)
-    labels[10:30, 20:50] = 1
-    labels[10:30, 50:80] = 2  # touches object 1, and the border of the picture
-    overlay = paint_overlay(frame, labels)
-    red, green = (255, 0, 0), (0, 255, 0)
-    for rim in (overlay[10, 20:50], overlay[29, 20:50], overlay[10:30, 20], overlay[10:30, 49]):
-        np.testing.assert_array_equal(rim, np.broadcast_to(red, rim.shape))
-    np.testing.assert_array_equal(overlay[10:30, 50], np.broadcast_to(green, (20, 3)))
-    solid = (overlay == red).all(axis=-1)
-    assert solid.sum() == 2 * 30 + 2 * 18
-    # A line along the picture's border would claim that the object ends there.
-    assert not (overlay[11:29, 79] == green).all(axis=-1).any()
+def test_folder_of_any_names(tmp_path):
+    for number, name in enumerate(["shot 2.png", "shot 10.PNG", "shot 9.bmp"]):
+        Image.fromarray(pictures(3)[number]).save(tmp_path / name)
+    for other in ("notes.txt", ".hidden.png", "clip.mp4"):
+        (tmp_path / other).write_text("no frame")
+    video = open_video(str(tmp_path))
+    assert [frame.name for frame in video] == ["shot 2", "shot 9", "shot 10"]
+    assert [frame.time for frame in video] == [Fraction(i, 24) for i in range(3)]
+    for frame, number in zip(video, (0, 2, 1), strict=True):
+        np.testing.assert_array_equal(frame.image, pictures(3)[number])
+    assert (video.frame_count, video.frame_rate, video.sound) == (3, 24, None)
 
 
-@pytest.mark.parametrize("size", [(48, 64), (47, 63), (48, 63)])
-def test_video_round_trip(tmp_path: Path, size: tuple[int, int]) -> None:
-    path = tmp_path / "bar.mp4"
-    frames = _moving_bar(7, size)
-    write_video(path, iter(frames), 24)
-    decoded, rate = _read_video(path)
-    even = tuple(side + side % 2 for side in size)
-    assert decoded.shape == (7, *even, 3)
-    assert rate == 24
-    assert np.abs(decoded[:, : size[0], : size[1]].astype(int) - frames).mean() < 6
-    np.testing.assert_allclose(decoded[0, -1, -1], (220, 120, 30), atol=6)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["bar.mp4"]
+def test_photographs_are_turned(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "a.png", exif=exif)
+    video = open_video(str(tmp_path))
+    assert video.size == (128, 96)
+    np.testing.assert_array_equal(next(iter(video)).image, np.rot90(pictures(1)[0], -1))
 
 
-def test_video_suits_browsers(tmp_path: Path) -> None:
-    path = tmp_path / "bar.mp4"
-    write_video(path, _moving_bar(3, (48, 64)), 30000 / 1001)
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
-        assert stream.average_rate == Fraction(30000, 1001)
-    content = path.read_bytes()
-    assert content.index(b"moov") < content.index(b"mdat"), "not playable before it is loaded"
+def test_glob(tmp_path):
+    for name in ("a1.png", "a2.png", "b1.png"):
+        Image.fromarray(pictures(1)[0]).save(tmp_path / name)
+    video = open_video(str(tmp_path / "a*.png"))
+    assert [frame.name for frame in video] == ["a1", "a2"]
+    with pytest.raises(InputError, match=r"no file matches .*c\*\.png"):
+        open_video(str(tmp_path / "c*.png"))
 
 
-@pytest.mark.parametrize("stopped_after", [1, 5])
-def test_failed_video_leaves_nothing(tmp_path: Path, stopped_after: int) -> None:
-    def failing() -> object:
-        yield from _moving_bar(stopped_after, (48, 64))
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_video(tmp_path / "new.mp4", failing(), 24)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_failed_video_keeps_the_old_one(tmp_path: Path) -> None:
-    path = tmp_path / "bar.mp4"
-    path.write_bytes(b"an earlier video")
-    frames = [np.zeros((48, 64, 3), np.uint8), np.zeros((48, 66, 3), np.uint8)]
-    with pytest.raises(InputError, match=r"bar\.mp4: a frame is 66 x 48 .* 64 x 48"):
-        write_video(path, frames, 24)
-    assert path.read_bytes() == b"an earlier video"
-    assert list(tmp_path.iterdir()) == [path]
+def test_frames_that_cannot_be_one_video(tmp_path):
+    for name, size in (("a.png", (96, 128)), ("b.png", (96, 130))):
+        Image.fromarray(pictures(1, size)[0]).save(tmp_path / name)
+    with pytest.raises(InputError, match=r"b\.png is 130 x 96 but .* 128 x 96"):
+        list(open_video(str(tmp_path)))
+    (tmp_path / "a.bmp").touch()
+    with pytest.raises(InputError, match="2 images named a,"):
+        open_video(str(tmp_path))
 
 
-def test_video_rejects_bad_input(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="empty"):
-        write_video(tmp_path / "none.mp4", [], 24)
-    with pytest.raises(InputError, match=r"missing/bar\.mp4 cannot be written"):
-        write_video(tmp_path / "missing" / "bar.mp4", _moving_bar(1, (48, 64)), 24)
+def test_what_is_no_video(tmp_path):
+    (tmp_path / "text.txt").write_text("no video\n" * 50)
+    (tmp_path / "text.mp4").write_text("no video\n" * 50)
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "folder").mkdir()
+    film(tmp_path / "no_frames.mkv")
+    content = (tmp_path / "no_frames.mkv").read_bytes()
+    (tmp_path / "no_frames.mkv").write_bytes(content[: content.index(b"\x1f\x43\xb6\x75")])
+    for name, message in (
+        ("text.txt", "has no video"),
+        ("text.mp4", "cannot be read as a video"),
+        ("empty.mp4", "cannot be read as a video"),
+        ("folder", "has no frames"),
+        ("no_frames.mkv", "no_frames.mkv has no frames|cannot be read as a video"),
+        ("missing.mp4", "does not exist"),
+    ):
+        with pytest.raises(InputError, match=message) as raised:
+            open_video(str(tmp_path / name))
+        assert str(tmp_path / name) in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_broken_middle_names_the_frame(tmp_path, name):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 96, 128, 3), np.uint8)
+    path = tmp_path / name
+    film(path, noise)
+    whole = path.read_bytes()
+    half = len(whole) // 2
+    for content in (whole[:half], whole[:half] + bytes(9000) + whole[half + 9000 :]):
+        path.write_bytes(content)
+        found = []
+        with pytest.raises(InputError) as raised:
+            for frame in open_video(str(path)):
+                found.append(frame.name)
+        assert 5 < len(found) < 30
+        assert f"frame {len(found)} of {path}" in str(raised.value)
+
+
+class FakeCamera:
+    """A camera that gives three frames, then is gone."""
+
+    def __init__(self, number):
+        self.left = 4 if number == 0 else 0
+        self.released = False
+        FakeCamera.last = self
+
+    def read(self):
+        self.left -= 1
+        return (True, np.full((96, 128, 3), (255, 0, 0), np.uint8)) if self.left >= 0 else (0, None)
+
+    def get(self, _):
+        return 0.0
+
+    def release(self):
+        self.released = True
+
+
+def test_camera(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    with open_video("0") as video:
+        assert (video.name, video.size, video.frame_count) == ("camera 0", (96, 128), None)
+        assert (video.frame_rate, video.has_end) == (30, False)
+        frames = iter(video)
+        found = [next(frames) for _ in range(3)]
+        assert found[0].image[0, 0].tolist() == [0, 0, 255]  # OpenCV gives blue first
+        assert found[0].time == 0 and found[2].time >= found[1].time
+        with pytest.raises(InputError, match="camera 0 is gone after 3 frames"):
+            next(frames)
+    assert FakeCamera.last.released
+    with pytest.raises(InputError, match="camera 7 gives no frames"):
+        open_video("7")

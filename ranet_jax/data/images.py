@@ -25,8 +25,18 @@ def _davis_palette() -> list[int]:
 PALETTE = _davis_palette()
 
 
-def _open(path: Path | BinaryIO) -> Image.Image:
-    """Opens and decodes an image completely, so that a truncated file fails here and by name."""
+def open_image(path: Path | BinaryIO) -> Image.Image:
+    """Opens and decodes an image completely, so that a truncated file fails here and by name.
+
+    Args:
+        path: of the image, or an image file opened.
+
+    Returns:
+        The image in the mode it is stored in.
+
+    Raises:
+        InputError: the file is missing, truncated or no image.
+    """
     try:
         image = Image.open(path)
         image.load()
@@ -49,7 +59,7 @@ def read_frame(path: Path | BinaryIO) -> np.ndarray:
     Raises:
         InputError: the file is missing, truncated or no image.
     """
-    return np.asarray(_open(path).convert("RGB"))
+    return np.asarray(open_image(path).convert("RGB"))
 
 
 def read_mask(
@@ -71,7 +81,7 @@ def read_mask(
         InputError: unreadable, another size than its frame, colours or an alpha channel instead of
             ids, or a grey 0/255 mask where ids are expected.
     """
-    image = _open(path)
+    image = open_image(path)
     if image.mode not in ("P", "L", "1"):
         raise InputError(
             f"{path} has {'+'.join(image.getbands())} channels instead of object ids; "

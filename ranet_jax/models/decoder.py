@@ -1,4 +1,4 @@
-"""The decoder: merges the ranked maps and refines them with skip features, coarse to fine."""
+"""The decoder: merges the selected maps and refines them with skip features, coarse to fine."""
 
 from collections.abc import Sequence
 
@@ -18,12 +18,12 @@ from ranet_jax.models.resnet import Features
 
 
 class Merge(nn.Module):
-    """Merges the ranked maps of one stream; foreground and background share the weights."""
+    """Merges the selected maps of one stream; foreground and background share the weights."""
 
     width: int
 
     @nn.compact
-    def __call__(self, maps: Array) -> Array:  # [b, y, x, kept] -> [b, 2 * y, 2 * x, 2 * width]
+    def __call__(self, maps: Array) -> Array:  # [b, y, x, c] -> [b, 2 * y, 2 * x, 2 * width]
         x = ConvBlock(4 * self.width, name="conv1")(upsample(maps, 2))
         x = ResBlock(2 * self.width, name="res")(x)
         return ConvBlock(2 * self.width, name="conv2")(x)
@@ -48,7 +48,7 @@ class Skip(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From ranked maps to one logit a pixel, for each object with the same weights.
+    """From selected maps to one logit a pixel, for each object with the same weights.
 
     Attributes:
         width: channels of the ResNet's stem; at least 8.
@@ -64,7 +64,8 @@ class Decoder(nn.Module):
 
         Args:
             features: of the current frame; computed once and shared by all objects.
-            foreground: ranked maps, [b, n, h / 16, w / 16, kept].
+            foreground: maps that were selected, [b, n, h / 16, w / 16, c]; `kept` of them, ranked,
+                in the released model.
             background: likewise.
             previous: mask of each object in the frame before, 0 or 1, [b, n, h, w].
 

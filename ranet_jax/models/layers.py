@@ -30,9 +30,27 @@ def standardize(x: Array) -> Array:
         float32 or wider, [b, h, w, c], of mean 0 and (biased) variance 1 over height and width.
     """
     x = widen(x)
-    centred = x - x.mean(axis=(1, 2), keepdims=True)
-    variance = jnp.square(centred).mean(axis=(1, 2), keepdims=True)
-    return centred * jax.lax.rsqrt(variance + EPSILON)
+    mean = x.mean(axis=(1, 2), keepdims=True)
+    variance = jnp.square(x - mean).mean(axis=(1, 2), keepdims=True)
+    scale = jax.lax.rsqrt(variance + EPSILON)
+    # Not `(x - mean) * scale`: XLA would store the centred tensor for both of its uses.
+    return x * scale - mean * scale
+
+
+def add_and_rectify(x: Array, y: Array) -> Array:
+    """`relu(x + y)` of a residual block, bit for bit, written so that XLA stores the result.
+
+    XLA for CPUs computes a cheap operation of one tensor, such as the relu itself, again for each
+    use instead of storing it. In a chain of blocks the last one would so add up all before it.
+
+    Args:
+        x: any shape.
+        y: the same shape.
+
+    Returns:
+        The same shape.
+    """
+    return jnp.maximum(x, -y) + y
 
 
 def normalize_channels(x: Array) -> Array:
@@ -168,7 +186,7 @@ class ResBlock(nn.Module):
         y = Conv(self.middle, 3, dilation=self.dilation, name="conv2")(y)
         y = nn.relu(standardize(y)).astype(x.dtype)
         y = Conv(x.shape[-1], 1, name="conv3")(y)
-        return nn.relu(standardize(y) + x).astype(x.dtype)
+        return add_and_rectify(widen(x), standardize(y)).astype(x.dtype)
 
 
 class MultiScale(nn.Module):

@@ -9,7 +9,14 @@ import numpy as np
 from jax import Array
 
 from ranet_jax.models.decoder import Decoder
-from ranet_jax.models.ranking import CELL, RankingAttention, correlate
+from ranet_jax.models.ranking import (
+    CELL,
+    RankingAttention,
+    correlate,
+    keep_order,
+    pair_features,
+    take_maximum,
+)
 from ranet_jax.models.resnet import RESNET_BLOCKS, Encoder
 
 
@@ -25,6 +32,13 @@ class RANet(nn.Module):
         canvas: height and width of the input, multiples of 32.
         kept: similarity maps that each stream keeps.
         rule: how objects are ranked, "single" or "multi"; see `RankingAttention`.
+        selection: what the decoder gets of template and current frame. "ranking", as released; or
+            an ablation of the paper: "spatial" (`keep_order`), "maximum" (`take_maximum`) or
+            "features" (`pair_features`).
+        use_previous: whether the decoder gets the previous mask; if not, it gets zeros, in training
+            too. The box still follows the previous mask: the paper does not say, and without it
+            another protocol would be measured.
+        decision: what the logits mean, "sigmoid" or "softmax"; see `decision.find_probability`.
     """
 
     blocks: tuple[int, ...] = RESNET_BLOCKS[101]
@@ -32,9 +46,12 @@ class RANet(nn.Module):
     canvas: tuple[int, int] = (480, 864)
     kept: int = 256
     rule: str = "single"
+    selection: str = "ranking"
+    use_previous: bool = True
+    decision: str = "sigmoid"
 
     def setup(self) -> None:
-        """Builds the three parts."""
+        """Builds the three parts; one that a selection never calls gets no parameters."""
         self.encoder = Encoder(self.blocks, self.width)
         self.ranking = RankingAttention(self.width, self.kept, self.rule)
         self.decoder = Decoder(self.width)
@@ -72,13 +89,24 @@ class RANet(nn.Module):
             previous: each object's mask in the frame before, 0 or 1, [b, n, h, w].
 
         Returns:
-            Logits [b, n, h, w] in the dtype of `frame`. Each object has a sigmoid of its own; the
-            paper's softmax over objects is not what the released model does.
+            Logits [b, n, h, w] in the dtype of `frame`.
         """
         features, matching = self.encoder(frame)
-        similarity = correlate(kernels, matching)
-        foreground, background = self.ranking(similarity, cells)
+        foreground, background = self._select(kernels, matching, cells)
+        if not self.use_previous:
+            previous = jnp.zeros_like(previous)
         return self.decoder(features, foreground, background, previous)
+
+    def _select(self, kernels: Array, matching: Array, cells: Array) -> tuple[Array, Array]:
+        """What the decoder gets for foreground and background, each [b, n, y, x, channels]."""
+        if self.selection == "features":
+            return pair_features(kernels, matching, cells, self.rule)
+        similarity = correlate(kernels, matching)
+        if self.selection == "spatial":
+            return keep_order(similarity, cells, self.rule)
+        if self.selection == "maximum":
+            return take_maximum(similarity, cells, self.rule)
+        return self.ranking(similarity, cells)
 
 
 def small_ranet(rule: str = "single") -> RANet:

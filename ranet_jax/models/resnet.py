@@ -11,6 +11,7 @@ from ranet_jax.models.layers import (
     Conv,
     ConvBlock,
     InstanceNorm,
+    add_and_rectify,
     normalize_channels,
     upsample,
 )
@@ -79,7 +80,7 @@ class Bottleneck(nn.Module):
         if y.shape != x.shape:
             x = Conv(4 * self.middle, 1, stride=self.stride, name="conv_skip")(x)
             x = InstanceNorm(name="norm_skip")(x)
-        return nn.relu(x + y)
+        return add_and_rectify(x, y)
 
 
 class ResNet(nn.Module):

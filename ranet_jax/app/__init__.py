@@ -1,0 +1,1 @@
+"""The page to segment a video in the browser: python -m ranet_jax.app."""

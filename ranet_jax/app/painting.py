@@ -1,0 +1,73 @@
+"""A frame to paint on, and from what was painted on it to a mask of object ids."""
+
+import cv2
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from ranet_jax.data.images import PALETTE
+from ranet_jax.errors import InputError
+
+BRUSHES = np.where(np.array(PALETTE[3:21]).reshape(6, 3) > 0, 255, 0)
+"""Colours to paint with, RGB [6, 3]: row k - 1 paints object k, in the hue it has in an overlay."""
+
+# Of a picture on a screen, height and width: large enough to paint on, small enough to send often.
+_ROOM = (600, 960)
+_TOLERANCE = 32
+
+
+def fit_frame(frame: np.ndarray) -> np.ndarray:
+    """Resizes a frame, aspect kept, to fill the room there is for it; a small one is enlarged.
+
+    Args:
+        frame: uint8 RGB [h, w, 3].
+
+    Returns:
+        uint8 RGB of the picture's size.
+    """
+    scale = min(room / side for room, side in zip(_ROOM, frame.shape, strict=False))
+    size = [max(1, round(side * scale)) for side in frame.shape[1::-1]]
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(frame, size, interpolation=method)
+
+
+def fit_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes labels by nearest neighbour, from a frame to its picture or back.
+
+    Args:
+        labels: uint8 [h, w].
+        size: height and width to resize to.
+
+    Returns:
+        uint8 labels of that size.
+    """
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def read_painting(strokes: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
+    """Turns brush strokes into the mask of a frame.
+
+    Brushes blend at their edges: with the empty picture, where alpha says how much of a pixel is
+    covered, and with strokes below, which may look like a third brush (half red and half green is
+    olive, and yellow is a brush). So only a pixel in one of `BRUSHES` names its object itself; any
+    other painted pixel belongs to the object of the nearest one that does.
+
+    Args:
+        strokes: what was painted alone, uint8 RGBA [h, w, 4]; None for nothing.
+        size: height and width of the frame.
+
+    Returns:
+        uint8 [height, width]: k where brush k covers more than half of a pixel, else 0.
+
+    Raises:
+        InputError: nothing is painted.
+    """
+    if strokes is None:
+        strokes = np.zeros((1, 1, 4), np.uint8)
+    painted = strokes[..., 3] > 127
+    distance = np.abs(strokes[..., None, :3].astype(np.int16) - BRUSHES).max(-1)  # [h, w, brushes]
+    sure = painted & (distance.min(-1) <= _TOLERANCE)
+    if not sure.any():
+        raise InputError("nothing is painted; paint over each object in a colour of its own")
+    rows, columns = distance_transform_edt(~sure, return_distances=False, return_indices=True)
+    ids = np.where(painted, (distance.argmin(-1) + 1)[rows, columns], 0)
+    return fit_labels(ids.astype(np.uint8), size)

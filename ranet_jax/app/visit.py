@@ -1,0 +1,158 @@
+"""A video that somebody sent to the page, and what is made of it."""
+
+import contextlib
+import shutil
+import tempfile
+import threading
+import time
+from concurrent.futures import Executor, Future, wait
+from pathlib import Path
+
+import numpy as np
+
+from ranet_jax.errors import InputError
+from ranet_jax.segment import segment_video
+from ranet_jax.segmenter import Segmenter
+from ranet_jax.video import Frame, open_video
+
+MAX_FRAMES = 3000
+"""Frames of the longest video that is taken: two minutes at 25 a second."""
+
+MAX_PIXELS = 4096 * 2304
+"""Pixels of the largest frame that is taken: 4K."""
+
+
+class Visit:
+    """A video and its results, all of which lie in one folder.
+
+    Attributes:
+        folder: of everything; its name cannot be guessed.
+        video: the video.
+        size: height and width of its frames, as all below known after `read_first`.
+        frame_count: how many it says it has; None where it does not say.
+        mask: of the first frame, uint8 [h, w]; None before it is painted.
+        results: folder of the masks and the overlay, inside `folder`.
+        newest: the newest finished frame and its labels; None before there is one.
+        finished: how many frames are finished.
+    """
+
+    def __init__(self, parent: Path, upload: Path) -> None:
+        """Moves an upload into a new folder in `parent`."""
+        self.folder = Path(tempfile.mkdtemp(dir=parent))
+        self.video = upload.rename(self.folder / upload.name)
+        self.size = (0, 0)
+        self.frame_count: int | None = None
+        self.results = self.folder / "results"
+        self.newest: tuple[Frame, np.ndarray] | None = None
+        self.finished = 0
+        self._began = 0.0
+        self.mask: np.ndarray | None = None
+        self._stop = threading.Event()
+        self._work: Future | None = None
+
+    def read_first(self) -> np.ndarray:
+        """Reads the first frame, and with it whether the video can be taken.
+
+        Returns:
+            uint8 RGB [h, w, 3].
+
+        Raises:
+            InputError: no video, or one too long or too large.
+        """
+        with open_video(str(self.video)) as video:
+            height, width = self.size = video.size
+            self.frame_count = video.frame_count
+            if height * width > MAX_PIXELS:
+                raise InputError(
+                    f"{self.video} has frames of {width} x {height}, but the page takes up to 4K; "
+                    "make it smaller, or use python -m ranet_jax.segment"
+                )
+            if video.frame_count and video.frame_count > MAX_FRAMES:
+                raise InputError(
+                    f"{self.video} has {video.frame_count} frames, but the page takes up to "
+                    f"{MAX_FRAMES}; cut it, or use python -m ranet_jax.segment"
+                )
+            return next(iter(video)).image
+
+    def prepare(self, mask: np.ndarray) -> None:
+        """Takes the mask of the first frame, and forgets that an earlier run was stopped.
+
+        Args:
+            mask: ids, uint8 [h, w] of the video's size.
+        """
+        self.mask = mask
+        self._stop.clear()
+
+    def start(self, device: Executor, segmenter: Segmenter) -> Future:
+        """Begins to segment the video from `mask` on, in place of what was made of it before.
+
+        Args:
+            device: where that happens.
+            segmenter: the network.
+
+        Returns:
+            What says when it is done, or why it is not; `results` holds what is finished then.
+        """
+        shutil.rmtree(self.results, ignore_errors=True)
+        # Another name each time, because browsers keep what they once loaded from an address.
+        self.results = Path(tempfile.mkdtemp(dir=self.folder))
+        self.newest, self.finished = None, 0
+        self._work = device.submit(self._segment, segmenter)
+        return self._work
+
+    def stop(self) -> None:
+        """Ends what is running after the frame that it is at; the results are whole then."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Ends what is running, and deletes everything."""
+        self.stop()
+        if self._work and not self._work.cancel():
+            wait([self._work])
+        shutil.rmtree(self.folder)
+
+    @property
+    def rate(self) -> float:
+        """Frames a second so far, without what went before the first: compilation."""
+        return (self.finished - 1) / max(time.perf_counter() - self._began, 1e-6)
+
+    @property
+    def archive(self) -> Path | None:
+        """The masks as a zip; None where there are none."""
+        path = self.results / "masks.zip"
+        return path if path.exists() else None
+
+    @property
+    def overlay(self) -> Path | None:
+        """The overlay video; None where there is none."""
+        path = self.results / "overlay.mp4"
+        return path if path.exists() else None
+
+    def name_files(self, message: str) -> str:
+        """A message with files named as the visitor knows them."""
+        return message.replace(f"{self.results}/", "").replace(f"{self.folder}/", "")
+
+    def _segment(self, segmenter: Segmenter) -> None:
+        """Segments the video; whatever happens, what is finished can be taken home."""
+        try:
+            with open_video(str(self.video)) as video, contextlib.suppress(KeyboardInterrupt):
+                segment_video(
+                    segmenter,
+                    video,
+                    {0: self.mask},
+                    self.results,
+                    max_frames=MAX_FRAMES,
+                    report_frame=self._report_frame,
+                )
+        finally:
+            if (self.results / "masks").is_dir():
+                shutil.make_archive(str(self.results / "masks"), "zip", self.results, "masks")
+
+    def _report_frame(self, frame: Frame, labels: np.ndarray) -> None:
+        """Remembers the newest frame for whoever shows the progress."""
+        if not self.finished:
+            self._began = time.perf_counter()
+        self.newest = frame, labels
+        self.finished += 1
+        if self._stop.is_set() and self.finished > 1:
+            raise KeyboardInterrupt  # which ends the command, too, with all finished frames kept

@@ -1,0 +1,219 @@
+"""A network as files that jax runs without this package.
+
+    python -m ranet_jax.export CHECKPOINT DIR [--platforms cpu,cuda,tpu] [--slots 1]
+
+Writes into the new folder DIR:
+
+    init.jax, step.jax   the two functions of `segmenter.build`, by `jax.export` (StableHLO inside)
+    weights.npz          their weights, which are arguments and not part of the functions
+    manifest.json        every input and output with shape and dtype, and the versions
+
+`examples/run_exported.py` runs them. Lowering needs no accelerator: one file serves all platforms
+it was written for. jax promises to read such files for six months; export anew after that.
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.traverse_util
+import jax
+import jax.export
+import jax.numpy as jnp
+import jaxlib
+import numpy as np
+from jax import Array
+
+import ranet_jax
+from ranet_jax.checkpoint import Network, check_destination, describe_model, load_network
+from ranet_jax.errors import InputError, run_command
+from ranet_jax.segmenter import SLOTS, State, build
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+"""What a file can be written for."""
+
+PRECISIONS = ("float32", "bfloat16")
+"""Of the computation; float64 is for tests and stays here."""
+
+
+class ExportedFunctions(NamedTuple):
+    """`init` and `step` of `segmenter.build` on plain dicts, which need no class of ours to load.
+
+    The parameters are a dict by path ("encoder/resnet/conv1/kernel"), the state is a dict by the
+    attributes of `State`. A file says which buffers `step` may reuse, but `Exported.call` does not:
+    wrap it in `jax.jit(step.call, donate_argnums=1)` to have the state donated as in this package.
+    """
+
+    init: jax.export.Exported
+    step: jax.export.Exported
+
+
+def flatten_params(params: Any) -> dict[str, np.ndarray]:
+    """The parameters as one dict by path, as the exported functions take them."""
+    flat = flax.traverse_util.flatten_dict(params, sep="/")
+    return {path: np.asarray(flat[path]) for path in sorted(flat)}
+
+
+def export_functions(
+    network: Network, slots: int, precision: str, platforms: tuple[str, ...]
+) -> ExportedFunctions:
+    """Lowers `init` and `step`; nothing is compiled or run.
+
+    Args:
+        network: whose functions.
+        slots: room for objects, see `SLOTS`.
+        precision: of the computation.
+        platforms: to lower for, some of `PLATFORMS`.
+
+    Returns:
+        `init(params, frame, labels) -> state` and `step(params, state, frame) -> (state, labels)`,
+        see `ExportedFunctions`.
+    """
+    functions = build(network.model, slots, precision)
+
+    def init(params: dict[str, Array], frame: Array, labels: Array) -> dict[str, Array]:
+        tree = flax.traverse_util.unflatten_dict(params, sep="/")
+        return flatten_state(functions.init(tree, frame, labels))
+
+    def step(
+        params: dict[str, Array], state: dict[str, Array], frame: Array
+    ) -> tuple[dict[str, Array], Array]:
+        tree = flax.traverse_util.unflatten_dict(params, sep="/")
+        after, labels = functions.step(tree, State(**state), frame)
+        return flatten_state(after), labels
+
+    h, w = network.model.canvas
+    frame = jax.ShapeDtypeStruct((h, w, 3), jnp.uint8)
+    labels = jax.ShapeDtypeStruct((h, w), jnp.uint8)
+    params = flatten_params(network.params)
+    params = {path: jax.ShapeDtypeStruct(x.shape, x.dtype) for path, x in params.items()}
+    state = jax.eval_shape(init, params, frame, labels)
+    return ExportedFunctions(
+        jax.export.export(jax.jit(init), platforms=platforms)(params, frame, labels),
+        jax.export.export(jax.jit(step, donate_argnums=1), platforms=platforms)(
+            params, state, frame
+        ),
+    )
+
+
+def flatten_state(state: State) -> dict[str, Array]:
+    """A state as a dict by its attributes."""
+    return {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+
+
+def describe_export(
+    network: Network, functions: ExportedFunctions, slots: int, precision: str
+) -> dict[str, Any]:
+    """What somebody without this package has to know, as JSON.
+
+    Args:
+        network: that was exported.
+        functions: of it.
+        slots: they have room for.
+        precision: they compute in.
+
+    Returns:
+        Each function's arguments and results in the order of the flattened call, which is that of
+        the StableHLO inside as well; platforms, versions and the network's fields.
+    """
+
+    def describe(tree: Any, avals: tuple[Any, ...]) -> Any:
+        shapes = [{"shape": list(x.shape), "dtype": x.dtype.name} for x in avals]
+        return jax.tree.unflatten(tree, shapes)
+
+    (params, frame, labels), _ = describe(functions.init.in_tree, functions.init.in_avals)
+    state = describe(functions.init.out_tree, functions.init.out_avals)
+    return {
+        "files": {"init": "init.jax", "step": "step.jax", "weights": "weights.npz"},
+        "init": "init(weights, frame, labels) -> state",
+        "step": "step(weights, state, frame) -> (state, labels)",
+        "order": "dicts are flattened by key in ascending order, as listed here",
+        "frame": frame | {"meaning": "RGB, 0..255"},
+        "labels": labels | {"meaning": f"0 background, i for object i, up to {slots}"},
+        "state": state,
+        "slots": slots,
+        "precision": precision,
+        "platforms": list(functions.init.platforms),
+        "calling_convention_version": functions.init.calling_convention_version,
+        "versions": {
+            module.__name__: module.__version__ for module in (ranet_jax, jax, jaxlib, np)
+        },
+        "model": describe_model(network.model),
+        "weights": params,
+    }
+
+
+def export_network(
+    network: Network,
+    folder: Path,
+    slots: int = 1,
+    precision: str = "float32",
+    platforms: tuple[str, ...] = PLATFORMS,
+) -> None:
+    """Writes a network as a folder of files; it appears under its name only when it is complete.
+
+    Args:
+        network: to write.
+        folder: the new folder.
+        slots: room for objects, one of `SLOTS`. Each needs a step of its own.
+        precision: one of `PRECISIONS`.
+        platforms: some of `PLATFORMS`.
+
+    Raises:
+        InputError: the folder exists, or there is no such platform.
+    """
+    check_destination(folder)
+    unknown = [platform for platform in platforms if platform not in PLATFORMS]
+    if unknown or not platforms:
+        raise InputError(
+            f"--platforms {','.join(platforms)}: choose from {', '.join(PLATFORMS)}, with commas"
+        )
+    functions = export_functions(network, slots, precision, platforms)
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        (unfinished / "init.jax").write_bytes(functions.init.serialize())
+        (unfinished / "step.jax").write_bytes(functions.step.serialize())
+        np.savez(unfinished / "weights.npz", **flatten_params(network.params))
+        manifest = describe_export(network, functions, slots, precision)
+        (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    except BaseException:
+        shutil.rmtree(unfinished)
+        raise
+    unfinished.rename(folder)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ranet_jax.export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument(
+        "--platforms",
+        type=lambda names: tuple(names.split(",")),
+        default=PLATFORMS,
+        help=f"with commas (default: {','.join(PLATFORMS)})",
+    )
+    parser.add_argument("--slots", type=int, choices=SLOTS, default=1, help="room for objects")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    args = parser.parse_args()
+    check_destination(args.folder)  # before a large checkpoint is read
+    network = load_network(args.checkpoint)
+    export_network(network, args.folder, args.slots, args.precision, args.platforms)
+    h, w = network.model.canvas
+    print(
+        f"{args.folder}: init and step for {', '.join(args.platforms)}; {h} x {w}, "
+        f"slots for objects: {args.slots}, {args.precision}"
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

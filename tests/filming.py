@@ -1,0 +1,48 @@
+"""Makes small video files, as cameras and other programs leave them."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+SOUND_RATE = 48000
+
+
+def pictures(count=12, size=(96, 128)):
+    """Smooth frames, each of another brightness, brighter towards the bottom and the right."""
+    h, w = size
+    y, x = np.mgrid[:h, :w]
+    ramp = np.stack([100 * y / h, 100 * x / w, 0 * x], axis=-1)
+    return [np.uint8(ramp + 10 * index) for index in range(count)]
+
+
+def film(path, frames=None, *, codec="libx264", times=None, sound=None, rotation=None, delay=0):
+    """Writes a video file.
+
+    `times` are milliseconds; 25 frames a second without. `sound` is a codec for a tone as long as
+    the video, and `delay` the seconds by which the pictures begin after it.
+    """
+    frames = pictures() if frames is None else frames
+    clock = Fraction(1, 1000)
+    times = [40 * index for index in range(len(frames))] if times is None else times
+    h, w = frames[0].shape[:2]
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream(codec, 25, width=w, height=h, pix_fmt="yuv420p")
+        stream.codec_context.time_base = clock
+        stream.options = {"crf": "10"}
+        if rotation is not None:
+            stream.set_display_rotation(*rotation)
+        track = container.add_stream(sound, SOUND_RATE, layout="mono") if sound else None
+        for time, frame in zip(times, frames, strict=True):
+            picture = av.VideoFrame.from_ndarray(frame, "rgb24")
+            picture.pts, picture.time_base = time + int(1000 * delay), clock
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+        if track:
+            wave = np.sin(np.arange(len(frames) * SOUND_RATE // 25) * 2 * np.pi * 440 / SOUND_RATE)
+            floating = track.codec_context.format.name == "fltp"
+            wave = np.float32(wave) if floating else np.int16(20000 * wave)
+            tone = av.AudioFrame.from_ndarray(wave[None], "fltp" if floating else "s16", "mono")
+            tone.sample_rate = SOUND_RATE
+            container.mux(track.encode(tone))
+            container.mux(track.encode())

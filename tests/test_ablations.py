@@ -1,0 +1,433 @@
+"""The paper's ablations: what the decoder receives, and that the checkpoint knows its variant."""
+
+import contextlib
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from configs import davis16_finetune, davis17_finetune, demo, static_pretrain, static_pretrain_multi
+from ranet_jax import training
+from ranet_jax.boxes import cut_labels, find_box
+from ranet_jax.checkpoint import (
+    Network,
+    build_model,
+    describe_model,
+    save_network,
+)
+from ranet_jax.convert import export_tensors
+from ranet_jax.decision import choose_labels, find_probability
+from ranet_jax.errors import InputError
+from ranet_jax.models import ranet
+from ranet_jax.models.decoder import Decoder
+from ranet_jax.models.ranet import RANet, abstract_params, init_params, small_ranet
+from ranet_jax.models.resnet import Encoder, Features
+from ranet_jax.segmenter import Segmenter, State, build
+from ranet_jax.training import check_recipe, make_model, open_state, start_state
+from ranet_jax.update import compute_loss, predict
+
+H, W, ROWS, COLUMNS, CHANNELS = 64, 96, 2, 3, 64
+POSITIONS = ROWS * COLUMNS
+VARIANTS = (
+    {"selection": "spatial"},
+    {"selection": "maximum"},
+    {"selection": "features"},
+    {"use_previous": False},
+    {"decision": "softmax"},
+)
+
+
+def tiny(**fields):
+    return RANet(blocks=(1, 1, 1, 1), width=8, canvas=(H, W), kept=4, **fields)
+
+
+@contextlib.contextmanager
+def watch(matching, logits=None):
+    """Runs networks without encoder and decoder, and notes what these two are given.
+
+    Args:
+        matching: the feature that the encoder answers with.
+        logits: the decoder's answer; zeros by default.
+    """
+    seen = {}
+
+    def intercept(call, args, kwargs, context):
+        if context.method_name != "__call__":
+            return call(*args, **kwargs)
+        if isinstance(context.module, Encoder):
+            seen["frame"] = args[0]
+            return Features(*[jnp.zeros(0)] * 5), matching
+        if isinstance(context.module, Decoder):
+            seen.update(zip(("foreground", "background", "previous"), args[1:], strict=True))
+            return jnp.zeros(args[3].shape) if logits is None else logits
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(intercept):
+        yield seen
+
+
+def draw(n=2, seed=0):
+    """Kernels, cells of objects that share the template softly, and the current frame's feature."""
+    generator = np.random.default_rng(seed)
+    kernels = generator.normal(size=(1, POSITIONS, CHANNELS))
+    matching = generator.normal(size=(1, 2 * ROWS, 2 * COLUMNS, CHANNELS))
+    owner = np.array([0, 1, 1, 2, 2, 0])
+    share = np.array([1, 1, 0.05, 0.95, 0.3, 1])
+    cells = (owner == np.arange(1, n + 1)[:, None]) * share
+    return kernels, cells[None], matching
+
+
+def receive(model, kernels, cells, matching):
+    """The maps of both streams that the decoder gets, each [n, y, x, channels]."""
+    n = cells.shape[1]
+    with watch(jnp.asarray(matching)) as seen:
+        # The ranking network's weights are never needed: these models have none.
+        arguments = jnp.asarray(kernels), jnp.asarray(cells), jnp.zeros((1, H, W, 3))
+        model.apply({"params": {}}, *arguments, jnp.ones((1, n, H, W)))
+    return np.asarray(seen["foreground"][0]), np.asarray(seen["background"][0])
+
+
+def weights_of(cells, rule):
+    """Weights of both streams, [n, positions] each, as spec/network.md section 5 writes them."""
+    rest = 1 - cells[0]
+    return cells[0], (rest >= 0.9).astype(float) if rule == "single" else rest
+
+
+@pytest.mark.parametrize("rule", ["single", "multi"])
+def test_spatial_hands_on_every_map_in_its_place(float64, rule):
+    kernels, cells, matching = draw()
+    streams = receive(tiny(selection="spatial", rule=rule), kernels, cells, matching)
+    for maps, weights in zip(streams, weights_of(cells, rule), strict=True):
+        assert maps.shape == (2, 2 * ROWS, 2 * COLUMNS, POSITIONS)
+        for i in range(2):
+            for j in range(POSITIONS):
+                expected = weights[i, j] * (matching[0] @ kernels[0, j])
+                np.testing.assert_allclose(maps[i, ..., j], expected, atol=1e-12)
+    assert not streams[0][0, ..., 0].any(), "a position outside the mask is a zero map"
+
+
+@pytest.mark.parametrize("rule", ["single", "multi"])
+def test_maximum_hands_on_one_map_of_those_inside(float64, rule):
+    kernels, cells, matching = draw()
+    streams = receive(tiny(selection="maximum", rule=rule), kernels, cells, matching)
+    similarity = np.einsum("jc,yxc->jyx", kernels[0], matching[0])
+    for maps, weights in zip(streams, weights_of(cells, rule), strict=True):
+        assert maps.shape == (2, 2 * ROWS, 2 * COLUMNS, 1)
+        for i in range(2):
+            inside = weights[i] > 0
+            weighted = weights[i, inside, None, None] * similarity[inside]
+            np.testing.assert_allclose(maps[i, ..., 0], weighted.max(axis=0), atol=1e-12)
+
+
+def test_zero_maps_outside_do_not_win_over_negative_ones():
+    kernels, matching = -np.ones((1, POSITIONS, CHANNELS)), np.ones((1, 2 * ROWS, 2 * COLUMNS, 64))
+    cells = np.zeros((1, 2, POSITIONS))
+    cells[0, 0, 1] = 1
+    foreground, background = receive(tiny(selection="maximum"), kernels, cells, matching)
+    np.testing.assert_array_equal(foreground[0], -CHANNELS)
+    np.testing.assert_array_equal(background[0], -CHANNELS)
+    assert not foreground[1].any(), "a stream without maps is zero"
+
+
+def interpolate(grid):
+    """Half-pixel bilinear upsampling by 2 of [rows, columns]."""
+    y, x = ((np.arange(2 * size) + 0.5) / 2 - 0.5 for size in grid.shape)
+    rows = np.array([np.interp(y, np.arange(grid.shape[0]), column) for column in grid.T]).T
+    return np.array([np.interp(x, np.arange(grid.shape[1]), row) for row in rows])
+
+
+@pytest.mark.parametrize("rule", ["single", "multi"])
+def test_features_hand_on_both_frames_and_are_never_correlated(float64, monkeypatch, rule):
+    def fail(*_):
+        raise AssertionError("correlated")
+
+    monkeypatch.setattr(ranet, "correlate", fail)
+    kernels, cells, matching = draw()
+    streams = receive(tiny(selection="features", rule=rule), kernels, cells, matching)
+    for maps, weights in zip(streams, weights_of(cells, rule), strict=True):
+        assert maps.shape == (2, 2 * ROWS, 2 * COLUMNS, 2 * CHANNELS)
+        for i in range(2):
+            np.testing.assert_array_equal(maps[i, ..., CHANNELS:], matching[0])
+            for c in range(CHANNELS):
+                grid = (weights[i] * kernels[0, :, c]).reshape(ROWS, COLUMNS)
+                np.testing.assert_allclose(maps[i, ..., c], interpolate(grid), atol=1e-12)
+    assert np.abs(streams[0][0] - streams[0][1]).max() > 0.1, "objects can be told apart"
+    monkeypatch.undo()
+    monkeypatch.setattr(ranet, "correlate", fail)
+    with pytest.raises(AssertionError, match="correlated"):
+        receive(tiny(selection="spatial"), kernels, cells, matching)
+
+
+@pytest.mark.parametrize("rule", ["single", "multi"])
+@pytest.mark.parametrize("selection", ["spatial", "maximum", "features"])
+def test_empty_slots_change_nothing(selection, rule):
+    kernels, cells, matching = draw()
+    padded = np.concatenate([cells, np.zeros((1, 2, POSITIONS))], axis=1)
+    model = tiny(selection=selection, rule=rule)
+    plain = receive(model, kernels, cells, matching)
+    for maps, expected in zip(receive(model, kernels, padded, matching), plain, strict=True):
+        np.testing.assert_array_equal(maps[:2], expected)
+        assert np.isfinite(maps).all()
+
+
+@pytest.mark.parametrize("selection", ["spatial", "maximum", "features"])
+def test_gradient_reaches_both_frames_with_empty_slots_too(selection):
+    kernels, cells, matching = draw()
+    cells[0, 1] = 0
+
+    def total(kernels, matching):
+        model = tiny(selection=selection)
+        with watch(matching) as seen:
+            arguments = kernels, jnp.asarray(cells), jnp.zeros((1, H, W, 3))
+            model.apply({"params": {}}, *arguments, jnp.ones((1, 2, H, W)))
+        return sum(jnp.square(seen[name]).sum() for name in ("foreground", "background"))
+
+    for gradient in jax.grad(total, (0, 1))(jnp.asarray(kernels), jnp.asarray(matching)):
+        assert np.isfinite(gradient).all() and gradient.any()
+
+
+@pytest.mark.parametrize(
+    ("selection", "channels"),
+    [("ranking", 4), ("spatial", POSITIONS), ("maximum", 1), ("features", 2 * CHANNELS)],
+)
+def test_only_ranking_has_a_ranking_network(selection, channels):
+    params = abstract_params(tiny(selection=selection))
+    assert ("ranking" in params) == (selection == "ranking")
+    assert params["decoder"]["merge"]["conv1"]["conv"]["kernel"].shape == (3, 3, channels, 32)
+
+
+def example(n=1):
+    """A training example whose objects are rectangles side by side."""
+    generator = np.random.default_rng(0)
+    batch = {
+        name: generator.integers(0, 256, (1, H, W, 3)).astype(np.uint8)
+        for name in ("template", "frame")
+    }
+    for name in ("template_labels", "labels", "previous"):
+        batch[name] = np.zeros((1, H, W), np.uint8)
+        for i in range(n):
+            batch[name][:, 8:40, 10 + 30 * i : 35 + 30 * i] = i + 1
+    return batch
+
+
+def decoded_previous(model, n):
+    """The previous masks the decoder gets in training and in a step, and the frame of the step."""
+    batch, matching = example(n), jnp.zeros((1, 2 * ROWS, 2 * COLUMNS, CHANNELS))
+    kernels, cells = jnp.zeros((POSITIONS, CHANNELS)), jnp.ones((n, POSITIONS))
+    step = build.__wrapped__(model, n).step.__wrapped__  # as it is, to be compiled with the watch
+
+    @jax.jit
+    def run(batch):
+        with watch(matching) as seen:
+            predict(model, {}, batch, n, jnp.float32)
+            training = seen["previous"]
+            step({}, State(kernels, cells, batch["previous"][0]), batch["frame"][0])
+        return training, seen["previous"], seen["frame"]
+
+    return [np.asarray(x) for x in run(batch)]
+
+
+def test_no_previous_mask_in_training_and_test_but_its_box():
+    # Not "ranking", which would need parameters; the previous mask is another matter.
+    full = decoded_previous(tiny(rule="multi", selection="spatial"), 2)
+    without = decoded_previous(tiny(rule="multi", selection="spatial", use_previous=False), 2)
+    labels = jnp.asarray(example(2)["previous"][0])
+    in_box = np.asarray(cut_labels(labels, find_box(labels > 0)))
+    for i in range(2):
+        np.testing.assert_array_equal(full[0][0, i], labels == i + 1)
+        np.testing.assert_array_equal(full[1][0, i], in_box == i + 1)
+    for ours, theirs in zip(without[:2], full[:2], strict=True):
+        assert ours.shape == theirs.shape and not ours.any()
+    np.testing.assert_array_equal(without[2], full[2])
+
+
+LOGITS = np.array([[2.0, -1.0, 0.0], [1.9, -3.0, 5.0]])[:, None]  # [2, 1, 3]
+
+
+def test_softmax_is_over_objects_and_background(float64):
+    found = np.asarray(find_probability(jnp.asarray(LOGITS), np.array([True, True]), "softmax"))
+    background = 1 / (1 + np.exp(LOGITS).sum(axis=0))
+    np.testing.assert_allclose(found.sum(axis=0) + background, 1, atol=1e-15)
+    np.testing.assert_allclose(found, np.exp(LOGITS) * background, rtol=1e-14)
+    apart = np.asarray(find_probability(jnp.asarray(LOGITS), np.array([True, True]), "sigmoid"))
+    np.testing.assert_allclose(apart, 1 / (1 + np.exp(-LOGITS)), rtol=1e-14)
+    assert apart[:, 0, 0].sum() > 1
+
+
+def test_softmax_of_one_object_is_the_sigmoid(float64):
+    logits = jnp.asarray(np.random.default_rng(0).normal(0, 5, (2, 8, 9)))
+    present = np.array([True, False])  # the empty slot takes no part
+    one, apart = (find_probability(logits, present, name) for name in ("softmax", "sigmoid"))
+    np.testing.assert_allclose(one, apart, rtol=1e-14)
+    assert not one[1].any()
+    labels = [
+        choose_labels(jnp.moveaxis(p, 0, -1), name)
+        for p, name in ((one, "softmax"), (apart, "sigmoid"))
+    ]
+    np.testing.assert_array_equal(*labels)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "softmax", "sigmoid"),
+    [
+        ([0.4, 0.35], 1, 0),  # more than the background's 0.25, and less than 0.5
+        ([0.3, 0.3], 0, 0),
+        ([0.4, 0.4], 2, 0),
+        ([0.2, 0.7], 2, 2),
+        ([0.5, 0.0], 0, 0),
+    ],
+)
+def test_softmax_gives_the_label_of_the_largest(probabilities, softmax, sigmoid):
+    probability = jnp.asarray(probabilities)[None, None]
+    assert choose_labels(probability, "softmax").tolist() == [[softmax]]
+    assert choose_labels(probability, "sigmoid").tolist() == [[sigmoid]]
+
+
+@pytest.mark.parametrize("decision", ["sigmoid", "softmax"])
+def test_step_and_loss_decide_as_the_model_says(decision):
+    """On the whole canvas, where nothing is resized: step and loss are made of one probability."""
+    model = tiny(selection="spatial", rule="multi", decision=decision)
+    logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (1, 2, H, W)), jnp.float32)
+    matching = jnp.zeros((1, 2 * ROWS, 2 * COLUMNS, CHANNELS))
+    nothing = jnp.zeros((H, W), jnp.uint8)
+    state = State(jnp.zeros((POSITIONS, CHANNELS)), jnp.ones((2, POSITIONS)), nothing)
+    expected = np.asarray(find_probability(logits[0], np.array([True, True]), decision))
+    with watch(matching, logits):
+        step = build.__wrapped__(model, 2, probabilities=True).step
+        _, (labels, probability) = step({}, state, example()["frame"][0])
+    np.testing.assert_allclose(probability, np.moveaxis(expected, 0, -1), atol=1e-6)
+    np.testing.assert_array_equal(labels, choose_labels(probability, decision))
+    sums = np.asarray(probability).sum(axis=-1)
+    assert (sums.max() > 1.01) == (decision == "sigmoid")
+
+    batch = example(2)
+    with watch(matching, logits):
+        loss = compute_loss(model, {}, batch, 2, jnp.float32)
+    truth = np.stack([batch["labels"][0] == i for i in (1, 2)])
+    if decision == "sigmoid":
+        expected = -np.log(np.where(truth, expected, 1 - expected)).mean()
+    else:
+        background = 1 - expected.sum(axis=0)
+        chosen = np.where(truth.any(axis=0), (truth * expected).sum(axis=0), background)
+        expected = -np.log(chosen).mean()
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("fields", VARIANTS, ids=str)
+def test_checkpoints_know_their_variant(fields):
+    model = tiny(rule="multi", **fields)
+    description = describe_model(model)
+    assert description.items() >= fields.items()
+    assert build_model(description) == model != tiny(rule="multi")
+
+
+def test_checkpoints_of_before_are_the_full_model():
+    model = tiny()
+    description = describe_model(model)
+    for name in ("selection", "use_previous", "decision"):
+        del description[name]
+    assert build_model(description) == model
+    assert (model.selection, model.use_previous, model.decision) == ("ranking", True, "sigmoid")
+
+
+def test_a_saved_variant_needs_no_flag(tmp_path):
+    model = tiny(selection="maximum", use_previous=False, decision="softmax", rule="multi")
+    save_network(tmp_path / "variant", Network(model, init_params(model, 0), {}))
+    assert Segmenter.from_checkpoint(tmp_path / "variant").model == model
+
+
+RECIPES = (static_pretrain, davis16_finetune, static_pretrain_multi, davis17_finetune, demo)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.__name__)
+def test_every_recipe_takes_every_variant(recipe):
+    assert describe_model(make_model(recipe.get_config())).items() >= {
+        "selection": "ranking", "use_previous": True, "decision": "sigmoid"
+    }.items()  # fmt: skip
+    for fields in VARIANTS:
+        config = recipe.get_config()
+        config.model.update(fields)
+        check_recipe(config)
+        model = make_model(config)
+        assert describe_model(model).items() >= fields.items()
+        assert model == dataclasses.replace(make_model(recipe.get_config()), **fields)
+
+
+@pytest.mark.parametrize("field", ["selection", "decision"])
+def test_unknown_variants_are_refused(field):
+    config = demo.get_config()
+    config.model[field] = "rank"
+    with pytest.raises(InputError, match=rf"model.{field} 'rank' is none of {config_of(field)}"):
+        check_recipe(config)
+
+
+def config_of(field):
+    return static_pretrain.get_config().model[field]
+
+
+def leaves(params):
+    return {
+        jax.tree_util.keystr(path): x for path, x in jax.tree_util.tree_leaves_with_path(params)
+    }
+
+
+def start_from(monkeypatch, then, now):
+    """The parameters a run starts with, those given to it by `init_from`, and newly drawn ones."""
+    before, model = tiny(selection=then), tiny(selection=now)
+    given = init_params(before, 5)
+    monkeypatch.setattr(training, "load_network", lambda _: Network(before, given, {}))
+    monkeypatch.setattr(training, "make_optimizer", lambda _: optax.identity())
+    config = demo.get_config()
+    config.init_from = "before"
+    found = start_state(model, config).params  # which checks names and shapes
+    return leaves(found), leaves(given), leaves(init_params(model, config.seed))
+
+
+@pytest.mark.parametrize(("then", "now"), [("ranking", "spatial"), ("maximum", "maximum")])
+def test_an_ablation_starts_from_a_network_that_ranks(monkeypatch, capsys, then, now):
+    found, given, drawn = start_from(monkeypatch, then, now)
+    assert found.keys() == drawn.keys()
+    assert ("drawn anew" in capsys.readouterr().out) == (then != now)
+    for name, leaf in found.items():
+        anew = then != now and name.startswith("['decoder']['merge']['conv1']")
+        np.testing.assert_array_equal(leaf, (drawn if anew else given)[name], err_msg=name)
+
+
+def test_a_network_that_ranks_does_not_start_from_an_ablation(monkeypatch):
+    """Who forgets in stage 2 what was ablated in stage 1 is told so."""
+    with pytest.raises(InputError, match=r"init_from before does not fit its model: .*ranking"):
+        start_from(monkeypatch, "spatial", "ranking")
+
+
+def test_a_run_of_before_goes_on(monkeypatch, tmp_path):
+    """Its recipe has no word of ablations, and is the full model's."""
+    config = demo.get_config()
+    model = small_ranet()
+    written = training.flatten_config(config)
+    description = {"model": describe_model(model), "config": written}
+    for name in ("selection", "use_previous", "decision"):
+        del description["model"][name], written[f"model.{name}"]
+
+    class Checkpoints:
+        def read_description(self):
+            return description
+
+        def restore(self, state):
+            return "restored"
+
+    monkeypatch.setattr(training.jax.tree, "map", lambda _, tree: tree)
+    monkeypatch.setattr(training.jax, "eval_shape", lambda _: None)
+    assert open_state(Checkpoints(), model, config, tmp_path) == "restored"
+    config.model.use_previous = False
+    with pytest.raises(InputError, match=r"model\.use_previous is False and was True; choose"):
+        open_state(Checkpoints(), make_model(config), config, tmp_path)
+
+
+@pytest.mark.parametrize("fields", VARIANTS, ids=str)
+def test_variants_are_not_exported(fields):
+    with pytest.raises(InputError, match="not what the released code computes"):
+        export_tensors(Network(tiny(**fields), {}, {}))

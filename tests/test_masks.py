@@ -1,0 +1,132 @@
+"""Masks in every form that paint programs write."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ranet_jax.data.images import write_mask
+from ranet_jax.errors import InputError
+from ranet_jax.masks import read_user_masks
+
+SIZE = (40, 60)
+
+
+@pytest.fixture
+def labels():
+    """Two objects, 1 and 2."""
+    labels = np.zeros(SIZE, np.uint8)
+    labels[5:20, 5:30] = 1
+    labels[10:35, 40:55] = 2
+    return labels
+
+
+def read(path, **options):
+    return read_user_masks({0: path}, SIZE, **options)[0]
+
+
+def paint(labels, colours):
+    """An image with a colour for each label."""
+    return np.array(colours, np.uint8)[labels]
+
+
+def save(tmp_path, pixels, name="mask.png", mode=None):
+    image = Image.fromarray(pixels)
+    image = image.convert(mode) if mode else image
+    image.save(tmp_path / name)
+    return tmp_path / name
+
+
+def test_palette_and_grey_values_are_ids(tmp_path, labels):
+    chosen = np.array([0, 7, 200], np.uint8)[labels]
+    write_mask(tmp_path / "palette.png", chosen)
+    for path in (tmp_path / "palette.png", save(tmp_path, chosen, "grey.png")):
+        found = read(path)
+        assert found.labels.dtype == np.uint8
+        np.testing.assert_array_equal(found.labels, chosen)
+        assert found.ids == {"7": 7, "200": 200}
+    np.testing.assert_array_equal(read(save(tmp_path, chosen.astype(np.uint16))).labels, chosen)
+
+
+def test_255_is_an_id_beside_others(tmp_path, labels):
+    chosen = np.array([0, 3, 255], np.uint8)[labels]
+    np.testing.assert_array_equal(read(save(tmp_path, chosen)).labels, chosen)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "brightest", "mode"),
+    [(np.uint8, 255, None), (np.uint16, 65535, None), (np.uint8, 255, "1"), (np.uint8, 255, "LA")],
+)
+def test_black_and_white_is_one_object(tmp_path, labels, dtype, brightest, mode):
+    white = np.where(labels > 0, brightest, 0).astype(dtype)
+    found = read(save(tmp_path, white, mode=mode))
+    np.testing.assert_array_equal(found.labels, labels > 0)
+    assert list(found.ids.values()) == [1]
+
+
+def test_colours_are_objects_in_a_fixed_order(tmp_path, labels):
+    red_first = read(save(tmp_path, paint(labels, [(0, 0, 0), (255, 0, 0), (0, 9, 250)])))
+    assert red_first.ids == {"#0009fa": 1, "#ff0000": 2}
+    np.testing.assert_array_equal(red_first.labels, np.array([0, 2, 1], np.uint8)[labels])
+
+
+def test_a_colour_is_the_same_object_in_all_masks(tmp_path, labels):
+    first = save(tmp_path, paint(labels, [(0, 0, 0), (0, 0, 9), (200, 0, 0)]), "first.png")
+    later = save(tmp_path, paint(labels, [(0, 0, 0), (200, 0, 0), (100, 0, 0)]), "later.png")
+    found = read_user_masks({30: later, 0: first}, SIZE)
+    assert list(found) == [0, 30]
+    assert found[0].ids == {"#000009": 1, "#c80000": 2}
+    assert found[30].ids == {"#640000": 3, "#c80000": 2}
+    np.testing.assert_array_equal(found[30].labels, np.array([0, 2, 3], np.uint8)[labels])
+
+
+def test_transparent_is_background(tmp_path, labels):
+    colour = paint(labels, [(255, 255, 255, 0), (255, 0, 0, 1), (0, 255, 0, 255)])
+    found = read(save(tmp_path, colour))
+    assert found.ids == {"#00ff00": 1, "#ff0000": 2}
+    np.testing.assert_array_equal(found.labels, np.array([0, 2, 1], np.uint8)[labels])
+    grey = paint(labels, [(99, 0), (5, 255), (6, 255)])
+    np.testing.assert_array_equal(
+        read(save(tmp_path, grey)).labels, np.array([0, 5, 6], np.uint8)[labels]
+    )
+    palette = Image.fromarray(labels + 1).convert("P")
+    palette.putdata((labels + 1).ravel().tolist())
+    palette.save(tmp_path / "palette.png", transparency=1)
+    found = read(tmp_path / "palette.png")
+    np.testing.assert_array_equal(found.labels, np.array([0, 2, 3], np.uint8)[labels])
+
+
+def test_size(tmp_path, labels):
+    path = save(tmp_path, np.repeat(np.repeat(labels, 2, 0), 3, 1))
+    with pytest.raises(InputError, match=r"mask\.png is 180 x 80 .* 60 x 40.*--resize-mask"):
+        read(path)
+    np.testing.assert_array_equal(read(path, resize=True).labels, labels)
+
+
+def test_smoothed_edges_are_refused_with_their_number(tmp_path):
+    smooth = np.zeros((*SIZE, 3), np.uint8)
+    smooth[10:20] = np.arange(60)[:, None] * [4, 2, 1]
+    with pytest.raises(InputError, match=r"mask\.png has 59 colours.*without anti-aliasing"):
+        read(save(tmp_path, smooth))
+    with pytest.raises(InputError, match=r"mask\.png has 59 grey values.*16"):
+        read(save(tmp_path, smooth[..., 2]))
+
+
+def test_sixteen_objects_fit_and_seventeen_do_not(tmp_path):
+    pixels = np.resize(np.arange(17), SIZE).astype(np.uint8)
+    assert len(read(save(tmp_path, pixels)).ids) == 16
+    with pytest.raises(InputError, match=r"has 17 grey values; .* at most 16"):
+        read(save(tmp_path, pixels + 1))
+
+
+@pytest.mark.parametrize("shape", [SIZE, (*SIZE, 3)])
+def test_no_object(tmp_path, shape):
+    with pytest.raises(InputError, match=r"mask\.png has no object"):
+        read(save(tmp_path, np.zeros(shape, np.uint8)))
+
+
+def test_what_is_no_mask(tmp_path, labels):
+    (tmp_path / "mask.txt").write_text("no image")
+    with pytest.raises(InputError, match=r"mask\.txt cannot be read as an image"):
+        read(tmp_path / "mask.txt")
+    with pytest.raises(InputError, match="has the value 300; ids of objects are 1 to 255"):
+        read(save(tmp_path, labels.astype(np.uint16) * 150))
