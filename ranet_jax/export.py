@@ -9,7 +9,8 @@ Writes into the new folder DIR:
     manifest.json        every input and output with shape and dtype, and the versions
 
 `examples/run_exported.py` runs them. Lowering needs no accelerator: one file serves all platforms
-it was written for. jax promises to read such files for six months; export anew after that.
+it was written for; so far only cpu has been run, cuda and tpu have only been written. jax promises
+to read such files for six months; export anew after that.
 """
 
 import argparse

@@ -128,6 +128,8 @@ def make_samples(args: argparse.Namespace) -> None:
 def make_overlays(args: argparse.Namespace) -> None:
     """Makes the picture of results over frames."""
     drawing = import_drawing()
+    if args.count < 1 or (args.max_frames is not None and args.max_frames < 1):
+        raise InputError("--count and --max-frames must be at least 1")
     segmenter = Segmenter(*load_network(args.checkpoint)[:2])
     clip = read_clip(args, args.max_frames)
     tracker = segmenter.start(clip.frames[0], clip.masks[0])
@@ -154,8 +156,11 @@ def make_speed(args: argparse.Namespace) -> None:
 
 def read_pixel(text: str) -> tuple[int, int]:
     """Reads ROW,COLUMN."""
-    row, column = text.split(",")
-    return int(row), int(column)
+    try:
+        row, column = map(int, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ROW,COLUMN, such as 320,300") from None
+    return row, column
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -21,8 +21,10 @@ from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import pool_mask, split_labels
 from ranet_jax.models.resnet import normalize_frame
 
-SLOTS = (1, 2, 4, 8, 16)
-"""Numbers of objects that a compiled step has room for; a video uses the smallest that suffices."""
+SLOTS = (1, 2, 3, 5, 8, 16)
+"""Numbers of objects that a compiled step has room for; a video uses the smallest that suffices.
+
+An empty slot costs as much as an object, and every size is compiled by itself."""
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
 """Dtype of the computation by its name."""

@@ -313,7 +313,7 @@ def test_from_upload_to_download(app, page, tmp_path):
 
 
 def test_bad_input_is_explained(app, page, tmp_path):
-    _, folder, _ = app
+    address, folder, _ = app
     page.get_by_text("The first frame will appear here.").wait_for()
     (tmp_path / "text.mp4").write_text("no video at all")
     send(page, tmp_path / "text.mp4")
@@ -323,7 +323,11 @@ def test_bad_input_is_explained(app, page, tmp_path):
 
     (tmp_path / "large.mp4").write_bytes(bytes(5 * 2**20))
     send(page, tmp_path / "large.mp4")
-    page.get_by_text("exceeds the maximum").wait_for()
+    page.get_by_text("exceed the maximum allowed size of 4.0 Mb").wait_for()
+    large = {"name": "large.mp4", "mimeType": "video/mp4", "buffer": bytes(5 * 2**20)}
+    answer = page.request.post(f"{address}gradio_api/upload", multipart={"files": large})
+    assert answer.status == 413, "a limit of the browser alone is none"
+    wait_until_gone(folder)
 
     send(page, write_clip(tmp_path / "clip.mp4"))
     page.get_by_label("Brush", exact=True).wait_for()

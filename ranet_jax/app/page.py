@@ -34,12 +34,12 @@ _HOW_TO_PAINT = (
     + " Cover the whole of each object. On the left edge of the picture are brush, eraser, the "
     "colours and the size of the brush."
 )
-_REFUSED = "That does not work"
 _BEFORE_PAINTING = "The first frame will appear here."
 _BEFORE_RESULT = "The result will appear here."
 _GONE = "this tab lost its connection, and its video was deleted; reload the page"
 _TAKE_PICTURES = "it => [[...it.layers, it.background, it.composite].filter(Boolean)]"
 _STYLE = """
+#hint .html-container, #live .html-container { padding: 0 }
 #hint b { border-radius: 4px; padding: 1px 8px; color: white; text-shadow: 0 0 3px black }
 #live img, #live .empty { width: 100%; border-radius: 6px }
 #live .empty { aspect-ratio: 16 / 9; display: grid; place-items: center; text-align: center;
@@ -160,8 +160,9 @@ class Page:
         choosing = hidden | {"show_progress_on": self._live}
         self._file.upload(self._choose, self._file, everything, **choosing)
         self._file.clear(self._start_anew, outputs=everything, **choosing)
-        # What has to do with the progress of an event on this side is sent anew at each of its
-        # steps, and three pictures are the editor's value. So they go by way of a hidden list.
+        # A tab sends anew, at every step of any event, whatever is an input of such an event or
+        # shows its progress; of the editor that is three pictures. So it is neither: they take the
+        # way over a hidden list, once.
         self._start.click(None, self._editor, self._painting, js=_TAKE_PICTURES).then(
             self._prepare, self._painting, running, **hidden
         ).success(self._segment, outputs=running, concurrency_limit=1, **hidden)
@@ -285,12 +286,12 @@ class Page:
 
 def _refuse(message: str) -> gr.Error:
     """What ends an event with a message, which stays until it is clicked away."""
-    return gr.Error(html.escape(message), duration=None, title=_REFUSED, print_exception=False)
+    return gr.Error(html.escape(message), duration=None, print_exception=False)
 
 
 def _warn(message: str) -> None:
     """Shows a message, which stays until it is clicked away, and lets the event go on."""
-    gr.Warning(html.escape(message), duration=None, title=_REFUSED)
+    gr.Warning(html.escape(message), duration=None)
 
 
 def _frame_text(text: str) -> str:
