@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import ranet_jax
 from ranet_jax import report
+from ranet_jax.checkpoint import describe_model
 from ranet_jax.data.davis import SPLITS, Sequence, find_sequences
 from ranet_jax.data.images import read_frame, read_mask, write_mask
 from ranet_jax.errors import InputError
@@ -275,6 +276,7 @@ def evaluate(
         milliseconds = 1000 * np.array(seconds or [np.nan])
         summary |= {
             "checkpoint": str(checkpoint),
+            "model": describe_model(segmenter.model),
             "precision": precision,
             "frames": len(seconds),
             "ms_per_frame_median": float(np.median(milliseconds)),

@@ -155,7 +155,7 @@ class OnlineLearner:
         """
         check_frame(frame)
         mask = mask.astype(np.uint8)  # a bool mask is the one object 1
-        functions = self._compile(find_ids(frame, mask).size)
+        functions = self.compile(find_ids(frame, mask).size)
         augmentation = Augmentation(canvas=self._segmenter.model.canvas)
         start = time.perf_counter()
         state = functions.begin(self._segmenter.params)
@@ -173,7 +173,7 @@ class OnlineLearner:
         self.seconds += time.perf_counter() - start
         return params
 
-    def _compile(self, objects: int) -> LearningFunctions:
+    def compile(self, objects: int) -> LearningFunctions:
         """Compiles for a number of objects, unless that was done before."""
         slots = next(size for size in SLOTS if size >= objects)
         if slots not in self._compiled:

@@ -1,21 +1,23 @@
 """Shared by all tests: where the golden numbers are, and float64 on demand."""
 
 import importlib.util
-import os
 from pathlib import Path
-
-# Most of the tests' time is XLA compiling small programs that run once. Set before jax is imported,
-# and inherited by the programs that tests start.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import pytest
+
+from tests import delete_compiled
 
 SHARED = Path(__file__).parents[2] / "shared"
 
 needs_shared = pytest.mark.skipif(
     not (SHARED / "golden").is_dir(), reason=f"needs the golden numbers in {SHARED}"
 )
+
+
+def pytest_unconfigure() -> None:
+    """Cleans up after all tests."""
+    delete_compiled()
 
 
 @pytest.fixture

@@ -152,6 +152,20 @@ def test_stop_keeps_what_is_finished(visit, tmp_path):
     assert list((tmp_path / "served").iterdir()) == []
 
 
+def test_a_video_that_breaks_off_keeps_what_is_finished(visit):
+    whole = visit.video.read_bytes()
+    visit.read_first()
+    visit.video.write_bytes(whole[: len(whole) * 4 // 5])
+    visit.prepare(np.ones(SIZE, np.uint8))
+    with ThreadPoolExecutor(1) as device:
+        failure = visit.start(device, segmenter()).exception()
+    assert isinstance(failure, InputError)
+    assert visit.name_files(str(failure)).startswith(f"frame {visit.finished} of clip.mp4")
+    with zipfile.ZipFile(visit.archive) as archive:
+        masks = [name for name in archive.namelist() if name.endswith(".png")]
+    assert 0 < len(masks) == visit.finished < FRAMES
+
+
 # The command
 
 
@@ -180,18 +194,6 @@ def checkpoint(tmp_path_factory):
     return path
 
 
-def start_app(checkpoint, port, folder):
-    """The command as its user starts it, with its temporary files in a folder."""
-    command = [sys.executable, "-m", "ranet_jax.app", "--checkpoint", checkpoint]
-    return subprocess.Popen(
-        [*command, "--port", str(port), "--max-upload", "4"],
-        env=os.environ | {"TMPDIR": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 @pytest.fixture(scope="module")
 def app(checkpoint, tmp_path_factory):
     """Address, temporary folder and process of an app that runs."""
@@ -200,7 +202,14 @@ def app(checkpoint, tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = start_app(checkpoint, port, folder)
+    command = [sys.executable, "-m", "ranet_jax.app", "--checkpoint", checkpoint]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--max-upload", "4"],
+        env=os.environ | {"TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     said = process.stdout.readline()
     assert said.startswith(f"open http://127.0.0.1:{port}/ in a browser"), said
     yield f"http://127.0.0.1:{port}/", folder, process
@@ -336,13 +345,13 @@ def test_bad_input_is_explained(app, page, tmp_path):
     assert page.get_by_role("button", name="Segment").is_enabled()
 
 
-def test_a_port_in_use(checkpoint, app, tmp_path):
-    port = app[0].rsplit(":", 1)[1].strip("/")
-    second = start_app(checkpoint, port, tmp_path)
-    said, _ = second.communicate(timeout=100)
-    assert second.returncode == 2
-    assert said.startswith(f"error: cannot listen at 127.0.0.1:{port}") and said.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+def test_a_port_in_use(app, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    from ranet_jax.app.page import Page
+
+    port = int(app[0].rsplit(":", 1)[1].strip("/"))
+    with pytest.raises(InputError, match=f"cannot listen at 127.0.0.1:{port}.*choose another"):
+        Page(segmenter(), tmp_path, 4).launch("127.0.0.1", port)
 
 
 def test_the_end_of_the_program_is_the_end_of_all_files(app, page, tmp_path):

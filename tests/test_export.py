@@ -145,12 +145,12 @@ def run_main(monkeypatch, *arguments):
 
 def test_the_command_writes_what_it_is_asked_for(tmp_path, monkeypatch, capsys):
     save_network(tmp_path / "network", network())
-    arguments = "--platforms", "tpu", "--slots", "4", "--precision", "bfloat16"
+    arguments = "--platforms", "tpu", "--slots", "3", "--precision", "bfloat16"
     run_main(monkeypatch, tmp_path / "network", tmp_path / "out", *arguments)
-    assert "tpu; 160 x 288, slots for objects: 4, bfloat16" in capsys.readouterr().out
+    assert "tpu; 160 x 288, slots for objects: 3, bfloat16" in capsys.readouterr().out
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["state"]["kernels"]["dtype"] == "bfloat16"
-    assert manifest["state"]["cells"]["shape"] == [4, 45]
+    assert manifest["state"]["cells"]["shape"] == [3, 45]
     assert manifest["platforms"] == ["tpu"]
 
 

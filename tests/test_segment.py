@@ -16,7 +16,8 @@ from ranet_jax.data.images import PALETTE, write_mask
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.overlay import paint_overlay
-from ranet_jax.segment import command, parse_masks, segment_video
+from ranet_jax.segment import command, parse_masks
+from ranet_jax.segmentation import segment_video
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.video import open_video
 from tests.filming import film
@@ -184,6 +185,39 @@ def test_resume_needs_the_same_run(folder, masks, tmp_path):
     # A mask of a frame that is still to come may be added.
     assert run(folder, masks | {5: masks[0]}, tmp_path, resume=True).segmented == 3
     np.testing.assert_array_equal(read(tmp_path / "masks" / "shot 5.png"), masks[0])
+
+
+class FakeLearner:
+    """Learns other weights at once, the same ones always."""
+
+    steps, rate, seed = 3, 1e-4, 0
+
+    def __init__(self):
+        self.compiled, self.learned = [], []
+
+    def compile(self, objects):
+        self.compiled.append(objects)
+
+    def learn(self, frame, mask):
+        assert self.compiled == [2], "before the first frame"
+        self.learned.append((frame, mask))
+        return init_params(small_ranet(), 1)
+
+
+def test_what_was_learned_segments_the_video(folder, masks, tmp_path):
+    learner = FakeLearner()
+    run(folder, masks, tmp_path / "online", learner=learner, max_frames=5)
+    (frame, mask), *others = learner.learned
+    assert not others
+    np.testing.assert_array_equal(mask, masks[0])
+    np.testing.assert_array_equal(frame, moving()[0])
+    model = small_ranet()
+    with open_video(str(folder)) as video:
+        other = Segmenter(model, init_params(model, 1), probabilities=True)
+        segment_video(other, video, masks, tmp_path / "other", probabilities=True, max_frames=5)
+    assert contents(tmp_path / "online") == contents(tmp_path / "other")
+    with pytest.raises(InputError, match=r"other settings \(online learning\)"):
+        run(folder, masks, tmp_path / "online", resume=True)
 
 
 def test_all_slot_sizes_are_compiled_before_the_first_frame(folder, masks, tmp_path):
@@ -419,7 +453,7 @@ def test_camera(call, masks, tmp_path, monkeypatch):
 
 
 def test_interrupted_command(call, arguments, tmp_path, monkeypatch):
-    paint = ranet_jax.segment.paint_overlay
+    paint = ranet_jax.segmentation.paint_overlay
     left = iter([1, 1, 1])
 
     def interrupt(*args):
@@ -427,7 +461,7 @@ def test_interrupted_command(call, arguments, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return paint(*args)
 
-    monkeypatch.setattr("ranet_jax.segment.paint_overlay", interrupt)
+    monkeypatch.setattr("ranet_jax.segmentation.paint_overlay", interrupt)
     code, text = call(*arguments)
     assert code == 130 and "--resume goes on" in text
 

@@ -45,15 +45,9 @@ def tiny_config(**changes) -> ConfigDict:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """Programs of one module compile the same step once."""
-    cache = tmp_path_factory.mktemp("compiled")
-    return os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "PYTHONPATH": str(ROOT),
-    }
+def environment():
+    """Of the programs that tests start."""
+    return os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
 
 
 def command(work, **flags):

@@ -262,7 +262,7 @@ class Page:
             self._file: gr.File(interactive=True),
             self._start: gr.Button(interactive=True),
             self._stop: gr.Button(interactive=False),
-            self._live: _summarize(visit),
+            self._live: _summarize(visit) if archive else _frame_text(_BEFORE_RESULT),
             self._result: gr.Video(value=overlay, visible=overlay is not None),
             self._masks: gr.DownloadButton(value=archive, interactive=archive is not None),
             self._overlay: gr.DownloadButton(value=overlay, interactive=overlay is not None),
@@ -300,11 +300,11 @@ def _frame_text(text: str) -> str:
 
 
 def _summarize(visit: Visit) -> str:
-    """What is said of a result."""
+    """How far a video is, and how fast it went."""
     said = f"{visit.finished} frames"
     if visit.frame_count and visit.finished < visit.frame_count:
-        said += f" of {visit.frame_count}"
-    return f"{said}, {visit.rate:.1f} a second"
+        said = f"{visit.finished} of {visit.frame_count} frames"
+    return f"<p>{said}{f', {visit.rate:.1f} a second' if visit.finished > 1 else ''}</p>"
 
 
 def _draw_progress(visit: Visit) -> str:
@@ -315,9 +315,6 @@ def _draw_progress(visit: Visit) -> str:
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     # Inside the page and not as a file, so that there is nothing to be deleted.
     data = base64.b64encode(jpeg).decode()
-    of = f" of {visit.frame_count}" if visit.frame_count else ""
-    share = f'<progress value="{visit.finished}" max="{visit.frame_count}"></progress>'
-    return (
-        f'<img src="data:image/jpeg;base64,{data}">{share if of else ""}'
-        f"<p>frame {visit.finished}{of}, {visit.rate:.1f} frames a second</p>"
-    )
+    picture = f'<img src="data:image/jpeg;base64,{data}">'
+    bar = f'<progress value="{visit.finished}" max="{visit.frame_count}"></progress>'
+    return picture + (bar if visit.frame_count else "") + _summarize(visit)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ranet_jax.errors import InputError
-from ranet_jax.segment import segment_video
+from ranet_jax.segmentation import segment_video
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.video import Frame, open_video
 
@@ -45,7 +45,7 @@ class Visit:
         self.results = self.folder / "results"
         self.newest: tuple[Frame, np.ndarray] | None = None
         self.finished = 0
-        self._began = 0.0
+        self._began = self._latest = 0.0
         self.mask: np.ndarray | None = None
         self._stop = threading.Event()
         self._work: Future | None = None
@@ -113,8 +113,8 @@ class Visit:
 
     @property
     def rate(self) -> float:
-        """Frames a second so far, without what went before the first: compilation."""
-        return (self.finished - 1) / max(time.perf_counter() - self._began, 1e-6)
+        """Frames a second, without what went before the first: compilation."""
+        return (self.finished - 1) / max(self._latest - self._began, 1e-6)
 
     @property
     def archive(self) -> Path | None:
@@ -150,8 +150,9 @@ class Visit:
 
     def _report_frame(self, frame: Frame, labels: np.ndarray) -> None:
         """Remembers the newest frame for whoever shows the progress."""
+        self._latest = time.perf_counter()
         if not self.finished:
-            self._began = time.perf_counter()
+            self._began = self._latest
         self.newest = frame, labels
         self.finished += 1
         if self._stop.is_set() and self.finished > 1:
