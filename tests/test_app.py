@@ -153,9 +153,9 @@ def test_stop_keeps_what_is_finished(visit, tmp_path):
 
 
 def test_a_video_that_breaks_off_keeps_what_is_finished(visit):
-    whole = visit.video.read_bytes()
+    whole = write_clip(visit.video, frames=20).read_bytes()
     visit.read_first()
-    visit.video.write_bytes(whole[: len(whole) * 4 // 5])
+    visit.video.write_bytes(whole[: len(whole) // 2])
     visit.prepare(np.ones(SIZE, np.uint8))
     with ThreadPoolExecutor(1) as device:
         failure = visit.start(device, segmenter()).exception()
@@ -163,7 +163,7 @@ def test_a_video_that_breaks_off_keeps_what_is_finished(visit):
     assert visit.name_files(str(failure)).startswith(f"frame {visit.finished} of clip.mp4")
     with zipfile.ZipFile(visit.archive) as archive:
         masks = [name for name in archive.namelist() if name.endswith(".png")]
-    assert 0 < len(masks) == visit.finished < FRAMES
+    assert 0 < len(masks) == visit.finished < 20
 
 
 # The command

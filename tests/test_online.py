@@ -61,7 +61,7 @@ def test_the_loss_on_the_first_frame_falls(monkeypatch):
     steps = []
     learned = learner().learn(frame, mask, steps.append)
     assert steps == list(range(1, 11))
-    begin, update = learner()._compile(2)
+    begin, update = learner().compile(2)
     (unseen,) = load_examples(frame, mask, Augmentation(canvas=CANVAS), 1, seed=100)
     before, after = (
         float(update(begin(params), unseen)[1][0]) for params in (segmenter().params, learned)
@@ -117,7 +117,7 @@ def test_the_recipe_is_that_of_stage_1():
     ours = vars(Augmentation()) | {"pasted_objects": config.augmentation.pasted_objects}
     assert ours == vars(augmentation)
     # Adam begins with a tenth of the first gradient, which is clipped.
-    begin, update = learner()._compile(2)
+    begin, update = learner().compile(2)
     frame, mask = first_frame(1)
     (example,) = load_examples(frame, mask, Augmentation(canvas=CANVAS), 1, seed=0)
     (params, (_, (adam, _))), (_, norm) = update(begin(segmenter().params), example)

@@ -42,6 +42,7 @@ _STYLE = """
 #hint .html-container, #live .html-container { padding: 0 }
 #hint b { border-radius: 4px; padding: 1px 8px; color: white; text-shadow: 0 0 3px black }
 #live img, #live .empty { width: 100%; border-radius: 6px }
+#live img, #result video { max-height: 600px; object-fit: contain }
 #live .empty { aspect-ratio: 16 / 9; display: grid; place-items: center; text-align: center;
   color: var(--body-text-color-subdued); border: 1px dashed var(--border-color-primary) }
 #live progress { width: 100%; height: 8px; accent-color: var(--primary-500) }
@@ -145,7 +146,9 @@ class Page:
                     self._start = gr.Button("Segment", variant="primary", interactive=False)
                     self._stop = gr.Button("Stop", variant="stop", interactive=False)
                 self._live = gr.HTML(_frame_text(_BEFORE_RESULT), elem_id="live")
-                self._result = gr.Video(visible=False, show_label=False, autoplay=True, loop=True)
+                self._result = gr.Video(
+                    visible=False, show_label=False, autoplay=True, loop=True, elem_id="result"
+                )
                 gr.Markdown("### 4. Download")
                 with gr.Row():
                     self._masks = gr.DownloadButton("Masks (zip)", interactive=False)
