@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.evaluation import describe_machine
+from ranet_jax.machine import describe_machine
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
 

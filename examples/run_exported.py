@@ -1,4 +1,6 @@
-"""Runs what `python -m ranet_jax.export` wrote, with jax, numpy and pillow alone.
+"""Runs what `python -m ranet_jax.export` wrote, without this package.
+
+Needs jax, numpy, pillow and flatbuffers.
 
     python examples/run_exported.py DIR OUT MASK FRAME FRAME ...
 

@@ -35,13 +35,21 @@ from rich.table import Table
 from ranet_jax.checkpoint import load_network
 from ranet_jax.data.clips import generate_clip
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.evaluation import describe_machine
+from ranet_jax.machine import describe_machine
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.models.ranking import split_labels
 from ranet_jax.models.resnet import RESNET_BLOCKS, normalize_frame
 from ranet_jax.overlay import VideoWriter, paint_overlay, write_video
 from ranet_jax.report import write_summary
-from ranet_jax.segmenter import PRECISIONS, SLOTS, Segmenter, State, VideoFunctions, build
+from ranet_jax.segmenter import (
+    PRECISIONS,
+    SLOTS,
+    Segmenter,
+    State,
+    VideoFunctions,
+    build,
+    find_slots,
+)
 from ranet_jax.timing import (
     WARM_UP,
     CompilationCounter,
@@ -109,7 +117,7 @@ def compile_video(segmenter: Segmenter, case: Case) -> VideoFunctions:
     """The compiled `init` and `step` of a case: the segmenter's for one clip, else for all."""
     if case.clips == 1:
         return segmenter.compile(case.objects)
-    slots = next(size for size in SLOTS if size >= case.objects)
+    slots = find_slots(case.objects)
     functions = build(segmenter.model, slots, segmenter.precision)
     init = jax.jit(jax.vmap(functions.init, (None, 0, 0)))
     step = jax.jit(jax.vmap(functions.step, (None, 0, 0)), donate_argnums=1)

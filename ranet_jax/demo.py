@@ -21,7 +21,8 @@ from ranet_jax.checkpoint import Network, save_network
 from ranet_jax.data.clips import write_davis
 from ranet_jax.data.images import read_mask, write_mask
 from ranet_jax.errors import run_command
-from ranet_jax.evaluation import describe_processor, evaluate
+from ranet_jax.evaluation import evaluate
+from ranet_jax.machine import describe_processor
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.overlay import paint_overlay, write_video
 from ranet_jax.training import make_model, train

@@ -1,6 +1,5 @@
 """The pictures of `figures`, drawn with matplotlib from numbers that come from elsewhere."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ranet_jax.inspection import Inspection
 from ranet_jax.models.ranking import CELL
 from ranet_jax.overlay import paint_overlay
 from ranet_jax.published import SPEED, TABLES
+from ranet_jax.report import replace_file
 from ranet_jax.sheets import draw_sheet
 from ranet_jax.tables import Run
 
@@ -25,9 +25,7 @@ _STREAMS = ("foreground", "background")
 def write_figure(figure: Figure, path: Path) -> None:
     """Writes a picture as PNG, which appears under its name when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    figure.savefig(unfinished, format="png", dpi=DPI)
-    os.replace(unfinished, path)
+    replace_file(path, lambda unfinished: figure.savefig(unfinished, format="png", dpi=DPI))
 
 
 def _show_picture(axes: Axes, picture: np.ndarray, title: str) -> None:

@@ -2,25 +2,22 @@
 
 import argparse
 import os
-import platform
 import shutil
 import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import flax
 import jax
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-import ranet_jax
 from ranet_jax import report
 from ranet_jax.checkpoint import describe_model
 from ranet_jax.data.davis import SPLITS, Sequence, find_sequences
 from ranet_jax.data.images import read_frame, read_mask, write_mask
 from ranet_jax.errors import InputError
+from ranet_jax.machine import describe_machine
 from ranet_jax.metrics import average, score_folders
 from ranet_jax.online import RATE, OnlineLearner
 from ranet_jax.segmenter import PRECISIONS, Segmenter
@@ -157,16 +154,15 @@ def write_submission(folder: Path, sequences: list[Sequence], path: Path) -> Non
         sequences: which to pack.
         path: the zip; appears under its name only when it is complete.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
+
+    def write(unfinished: Path) -> None:
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
             for sequence in sequences:
                 for mask in sequence.masks:
                     name = f"{sequence.name}/{mask.name}"
                     archive.write(folder / name, name)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+
+    report.replace_file(path, write)
 
 
 def check_out(out: Path, data_dir: Path) -> None:
@@ -188,24 +184,6 @@ def check_results(results: Path, sequences: list[Sequence]) -> None:
             f"{missing[0]} does not exist ({len(missing)} of {len(needed)} result masks missing); "
             "--results must hold a folder of masks a sequence"
         )
-
-
-def describe_machine() -> dict[str, object]:
-    """The device, the machine and the versions that a measurement was made with."""
-    # Asked of the modules, which may have come without pip.
-    versions = {module.__name__: module.__version__ for module in (ranet_jax, jax, flax, np, cv2)}
-    return {
-        "device": f"{len(jax.devices())} x {jax.devices()[0].device_kind}",
-        "processor": describe_processor(),
-        "versions": {"python": platform.python_version()} | versions,
-    }
-
-
-def describe_processor() -> str:
-    """The processor's name and how many cores of it there are."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
 def evaluate(

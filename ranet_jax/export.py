@@ -15,6 +15,7 @@ to read such files for six months; export anew after that.
 
 import argparse
 import dataclasses
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -92,11 +93,10 @@ def export_functions(
     params = flatten_params(network.params)
     params = {path: jax.ShapeDtypeStruct(x.shape, x.dtype) for path, x in params.items()}
     state = jax.eval_shape(init, params, frame, labels)
+    export_whole = functools.partial(jax.export.export, platforms=platforms)
     return ExportedFunctions(
-        jax.export.export(jax.jit(init), platforms=platforms)(params, frame, labels),
-        jax.export.export(jax.jit(step, donate_argnums=1), platforms=platforms)(
-            params, state, frame
-        ),
+        export_whole(jax.jit(init, keep_unused=True))(params, frame, labels),
+        export_whole(jax.jit(step, donate_argnums=1, keep_unused=True))(params, state, frame),
     )
 
 

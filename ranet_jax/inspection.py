@@ -19,7 +19,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import CELL, correlate, split_labels, weigh_streams
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.segmenter import SLOTS, State, build, find_ids
+from ranet_jax.segmenter import State, build, find_ids, find_slots
 from ranet_jax.update import predict
 
 
@@ -66,7 +66,7 @@ def inspect_frame(network: Network, frames: Sequence[np.ndarray], mask: np.ndarr
     """
     model, params = network.model, jax.tree.map(jnp.asarray, network.params)
     ids = find_ids(frames[0], mask)
-    slots = next(size for size in SLOTS if size >= ids.size)
+    slots = find_slots(ids.size)
     canvas = Canvas(mask.shape, model.canvas)
     first = canvas.fit_frame(frames[0])
     labels = canvas.fit_labels(number_objects(mask, ids))
@@ -239,7 +239,7 @@ def draw_examples(
         make_static_example(frame, labels, augmentation, np.random.default_rng([0, k]))._asdict()
         for k in range(count)
     ]
-    slots = next(size for size in SLOTS if size >= labels.max())
+    slots = find_slots(labels.max())
 
     @jax.jit
     def run(params: Any, batch: dict[str, Array]) -> Array:

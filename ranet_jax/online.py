@@ -15,7 +15,7 @@ from jax import Array
 from ranet_jax.data.augment import Augmentation, Example, make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
-from ranet_jax.segmenter import PRECISIONS, SLOTS, Segmenter, check_frame, find_ids
+from ranet_jax.segmenter import PRECISIONS, Segmenter, check_frame, find_ids, find_slots
 from ranet_jax.update import compute_loss
 
 RATE = 1e-6
@@ -62,7 +62,7 @@ def build_learning(model: RANet, slots: int, precision: str, rate: float) -> Lea
             lambda params: compute_loss(model, params, example, slots, PRECISIONS[precision])
         )(params)
         updates, adam = optimizer.update(gradients, adam)
-        return (optax.apply_updates(params, updates), adam), (loss, optax.global_norm(gradients))
+        return (optax.apply_updates(params, updates), adam), (loss, optax.tree.norm(gradients))
 
     return LearningFunctions(jax.jit(begin), jax.jit(update, donate_argnums=0))
 
@@ -154,8 +154,8 @@ class OnlineLearner:
                 finite.
         """
         check_frame(frame)
-        mask = mask.astype(np.uint8)  # a bool mask is the one object 1
         functions = self.compile(find_ids(frame, mask).size)
+        mask = mask.astype(np.uint8)
         augmentation = Augmentation(canvas=self._segmenter.model.canvas)
         start = time.perf_counter()
         state = functions.begin(self._segmenter.params)
@@ -175,7 +175,7 @@ class OnlineLearner:
 
     def compile(self, objects: int) -> LearningFunctions:
         """Compiles for a number of objects, unless that was done before."""
-        slots = next(size for size in SLOTS if size >= objects)
+        slots = find_slots(objects)
         if slots not in self._compiled:
             start = time.perf_counter()
             model, params = self._segmenter.model, self._segmenter.params

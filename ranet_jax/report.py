@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def write_summary(path: Path, summary: Mapping[str, object]) -> None:
         path: the file; its folder must exist.
         summary: strings, numbers, and lists and mappings of them.
     """
-    _replace_text(path, json.dumps(summary, indent=2, sort_keys=True) + "\n")
+    replace_text(path, json.dumps(summary, indent=2, sort_keys=True) + "\n")
 
 
 def _format(fraction: float) -> str:
@@ -81,11 +81,24 @@ def _format(fraction: float) -> str:
 def _write_rows(path: Path, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    _replace_text(path, text.getvalue())
+    replace_text(path, text.getvalue())
 
 
-def _replace_text(path: Path, text: str) -> None:
-    """Puts a file in place in one step, so that an interrupted run leaves the old one or none."""
+def replace_text(path: Path, text: str) -> None:
+    """Puts a text file in place in one step, see `replace_file`."""
+    replace_file(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Puts a file in place in one step, so that an interrupted run leaves the old one or none.
+
+    Args:
+        path: the file; its folder must exist.
+        write: writes what is to be in it to the path that it is handed.
+    """
     unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    try:
+        write(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

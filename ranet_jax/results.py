@@ -44,7 +44,7 @@ class Results:
 
         Args:
             folder: of the results; is made.
-            settings: JSON by its name; all that the masks depend on.
+            settings: JSON by its name; all that the masks depend on beside masks and video.
             marks: checksum of each mask that is given, by frame index.
             resume: whether frames that are in the folder are kept.
 
@@ -53,8 +53,9 @@ class Results:
                 and were made with other settings.
         """
         self._folder = folder
-        self._settings = dict(settings)
+        self._settings = json.loads(json.dumps(settings))  # as they are read back
         self._marks = {str(index): checksum for index, checksum in marks.items()}
+        self._video: list[object] | None = None
         self.finished = 0
         self.labels: np.ndarray | None = None
         if not resume and (folder / _WRITTEN).exists():
@@ -84,6 +85,24 @@ class Results:
                 f"{self._folder} was begun with other settings ({', '.join(differing)}); go on "
                 "with the same ones, or start anew with --overwrite"
             )
+        self._video = known["video"]
+
+    def check_video(self, name: str, checksum: int) -> None:
+        """Notes which video the results are of, or refuses to go on with another one.
+
+        Args:
+            name: of its first frame.
+            checksum: of its first frame.
+
+        Raises:
+            InputError: the finished frames are of a video with another first frame.
+        """
+        if self._video not in (None, [name, checksum]):
+            raise InputError(
+                f"{self._folder} was begun with another video, which has another first frame; "
+                "go on with the same one, or start anew with --overwrite"
+            )
+        self._video = [name, checksum]
 
     def write(
         self,
@@ -113,10 +132,11 @@ class Results:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, Image.fromarray(image).save)
         _write_whole(self._mask_path(name), lambda path: write_mask(path, mask))
+        known = {"settings": self._settings, "marks": self._marks, "video": self._video}
         state = {
             "finished": index + 1,
             "labels": labels,
-            "known": json.dumps({"settings": self._settings, "marks": self._marks}),
+            "known": json.dumps(known),
         }
         _write_whole(self._folder / _STATE, lambda path: np.savez_compressed(path, **state))
         self.finished, self.labels = index + 1, labels

@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.masks import UserMask, read_user_masks
@@ -51,7 +52,8 @@ def print_masks(paths: Mapping[int, Path], masks: Mapping[int, UserMask]) -> Non
     for index, (labels, ids) in masks.items():
         for number, (value, one) in enumerate(ids.items()):
             swatch = f"{value} [on {value}]    [/]" if value.startswith("#") else value
-            place = ("", "") if number else (str(index), paths[index].name)
+            # A Text, because a name may look like markup.
+            place = ("", "") if number else (str(index), Text(paths[index].name))
             table.add_row(*place, swatch, str(one), str((labels == one).sum()))
     Console().print(table)
 
@@ -117,13 +119,17 @@ def main() -> None:
         segmenter = Segmenter.from_checkpoint(
             args.checkpoint, args.precision, probabilities=args.probabilities
         )
+        learner = None
+        if args.online_steps:
+            learner = OnlineLearner(segmenter, args.online_steps, args.online_rate, args.seed)
         height, width = video.size
         length = f"{video.frame_count} frames" if video.frame_count else "length unknown"
         print(f"{video.name}: {width} x {height}, {float(video.frame_rate):.5g} fps, {length}")
         print_masks(args.mask, masks)
         if args.overwrite:
             remove_results(args.out)
-        result = _run(segmenter, video, {index: one.labels for index, one in masks.items()}, args)
+        labels = {index: one.labels for index, one in masks.items()}
+        result = _run(segmenter, learner, video, labels, args)
     rate = result.segmented / result.seconds
     found = result.frames - result.segmented
     print(
@@ -131,23 +137,29 @@ def main() -> None:
         f"{rate:.2f} frames/s with reading and writing, without {segmenter.compile_seconds:.1f} s "
         f"of compilation, on {jax.devices()[0].device_kind}, {args.precision}"
     )
+    if learner:
+        print(
+            f"online learning, {learner.steps} steps at {learner.rate:g}: {learner.seconds:.1f} s "
+            f"beforehand, without {learner.compile_seconds:.1f} s of compilation"
+        )
     print(f"masks: {args.out / 'masks'}, overlay: {args.out / OVERLAY}")
 
 
 def _run(
-    segmenter: Segmenter, video: Video, masks: Mapping[int, np.ndarray], args: argparse.Namespace
+    segmenter: Segmenter,
+    learner: OnlineLearner | None,
+    video: Video,
+    masks: Mapping[int, np.ndarray],
+    args: argparse.Namespace,
 ) -> Segmentation:
     """Segments the video behind a progress bar; Ctrl-C ends it with one line."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]:.2f} frames/s"),
         TimeRemainingColumn(),
     )
-    learner = None
-    if args.online_steps:
-        learner = OnlineLearner(segmenter, args.online_steps, args.online_rate, args.seed)
     ends = [count for count in (video.frame_count, args.max_frames) if count]
     with Progress(*columns) as progress:
         task = progress.add_task("compiling", total=min(ends, default=None), rate=0.0)
@@ -170,10 +182,8 @@ def _run(
             )
         except KeyboardInterrupt:
             progress.stop()
-            done = progress.tasks[0].completed
-            print(
-                f"interrupted: {done} frames are in {args.out}; --resume goes on", file=sys.stderr
-            )
+            remedy = "; --resume goes on" if video.has_end else ""
+            print(f"interrupted: finished frames are in {args.out}{remedy}", file=sys.stderr)
             sys.exit(130)
 
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from ranet_jax.background import Writing, read_ahead
+from ranet_jax.checkpoint import describe_model
 from ranet_jax.errors import InputError
 from ranet_jax.online import OnlineLearner
 from ranet_jax.overlay import VideoWriter, paint_overlay
@@ -26,7 +27,7 @@ class Segmentation(NamedTuple):
     Attributes:
         frames: masks of the video that are in the folder.
         segmented: how many of them are of this run.
-        seconds: that those took, reading and writing included, compilation not.
+        seconds: that those took, reading and writing included, compilation and online learning not.
     """
 
     frames: int
@@ -81,26 +82,36 @@ def segment_video(
     if probabilities and not segmenter.probabilities:
         raise InputError("probabilities need Segmenter(..., probabilities=True)")
     for index, mask in masks.items():
-        objects = np.setdiff1d(mask, [0]).size
+        objects = _count_objects(mask)
         if mask.shape != video.size or not 0 < objects <= SLOTS[-1]:
             raise InputError(
                 f"the mask of frame {index} is {mask.shape} with {objects} objects; it must be "
                 f"{video.size} as the frames are, with 1 to {SLOTS[-1]} objects"
             )
     settings = {
-        "size of the frames": list(video.size),
+        "size of the frames": video.size,
         "precision": segmenter.precision,
         "probabilities": probabilities,
+        "network": describe_model(segmenter.model),
         "weights": _checksum(jax.tree.leaves(segmenter.params)),
         "online learning": [learner.steps, learner.rate, learner.seed] if learner else None,
     }
     marks = {index: _checksum([mask]) for index, mask in masks.items()}
     results = Results(out, settings, marks, resume=resume)
+    if max_frames is not None and max_frames < results.finished:
+        raise InputError(
+            f"{out} holds {results.finished} finished frames, more than the {max_frames} to stop "
+            "after; raise --max-frames, or start anew with --overwrite"
+        )
     for mask in masks.values():  # now, so that no frame waits for the compiler
-        segmenter.compile(np.setdiff1d(mask, [0]).size)
+        segmenter.compile(_count_objects(mask))
     if learner:
-        learner.compile(np.setdiff1d(masks[0], [0]).size)
-    resumed, frames, start = results.finished, 0, time.perf_counter()
+        learner.compile(_count_objects(masks[0]))
+
+    def read_clock() -> float:  # which stands still during online learning
+        return time.perf_counter() - (learner.seconds if learner else 0.0)
+
+    resumed, frames, start = results.finished, 0, read_clock()
     stopped: BaseException | None = None
     try:
         with _open_overlay(out, video) if overlay else nullcontext() as painting:
@@ -112,7 +123,7 @@ def segment_video(
                 ):
                     for frame, mask, tracker in _follow(segmenter, learner, ahead, masks, results):
                         if frames < resumed:
-                            start = time.perf_counter()
+                            start = read_clock()
                         else:
                             grey = _make_grey(tracker, mask) if probabilities else {}
                             remembered = tracker.labels
@@ -121,9 +132,14 @@ def segment_video(
                             writing.add(_paint, painting, frame, mask)
                         report_frame(frame, mask)
                         frames += 1
+                    if frames < resumed:
+                        raise InputError(
+                            f"{video.name} has {frames} frames but {out} holds {resumed} finished "
+                            "ones; go on with the same video, or start anew with --overwrite"
+                        )
             except (InputError, KeyboardInterrupt) as error:
-                # Without a new frame, an overlay that is there already is the better one.
-                if frames <= resumed:
+                # With fewer frames than are finished, an overlay that is there is the better one.
+                if frames < max(resumed, 1):
                     raise
                 stopped = error
     except OSError as error:
@@ -138,7 +154,7 @@ def segment_video(
             f"{video.name} has {frames} frames, so that there is no frame {late[0]} to give a mask "
             f"for; the first frame is number 0, and the results in {out} are complete"
         )
-    return Segmentation(frames, max(frames - resumed, 0), time.perf_counter() - start)
+    return Segmentation(frames, frames - resumed, read_clock() - start)
 
 
 def _follow(
@@ -155,6 +171,7 @@ def _follow(
         if index in masks:
             mask = masks[index].astype(np.uint8)
             if tracker is None:
+                results.check_video(frame.name, _checksum([frame.image]))
                 # Of equal seeds the same is learned, so that a resumed run learns it anew.
                 params = learner.learn(frame.image, mask) if learner else None
                 tracker = segmenter.start(frame.image, mask, params)
@@ -167,6 +184,11 @@ def _follow(
                 tracker.restore(labels)
             mask = tracker.step(frame.image)
         yield frame, mask, tracker
+
+
+def _count_objects(mask: np.ndarray) -> int:
+    """Number of ids in a mask."""
+    return np.setdiff1d(mask, [0]).size
 
 
 def _make_grey(tracker: Tracker, mask: np.ndarray) -> dict[int, np.ndarray]:

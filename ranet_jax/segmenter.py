@@ -45,6 +45,11 @@ class State:
     labels: Array
 
 
+def find_slots(objects: int) -> int:
+    """The smallest of `SLOTS` that has room for a number of objects."""
+    return next(size for size in SLOTS if size >= objects)
+
+
 class VideoFunctions(NamedTuple):
     """The two pure, jitted functions that segment a video; see `build`."""
 
@@ -164,7 +169,7 @@ class Segmenter:
         Returns:
             The compiled functions of the smallest of `SLOTS` that suffices.
         """
-        slots = next(size for size in SLOTS if size >= objects)
+        slots = find_slots(objects)
         if slots not in self._compiled:
             start = time.perf_counter()
             h, w = self.model.canvas
@@ -233,8 +238,8 @@ class Tracker:
             InputError: as `Segmenter.start`; the tracker then goes on as before.
         """
         self._check_size(frame)
-        mask = mask.astype(np.uint8)  # a bool mask is the one object 1
         ids = find_ids(frame, mask)
+        mask = mask.astype(np.uint8)
         functions = self._segmenter.compile(ids.size)
         slot_of_id = np.zeros(256, np.uint8)
         slot_of_id[ids] = np.arange(1, ids.size + 1)
@@ -297,9 +302,11 @@ def check_frame(frame: np.ndarray) -> None:
 
 def find_ids(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Finds the objects of a mask, ascending; refuses a mask that no video can start from."""
+    if mask.dtype not in (np.uint8, bool):
+        raise InputError(f"a mask must be uint8 or bool, not {mask.dtype}: ids are 1 to 255")
     if mask.shape != frame.shape[:2]:
         raise InputError(f"the mask is {mask.shape} but its frame is {frame.shape[:2]}")
-    ids = np.setdiff1d(mask, [0])
+    ids = np.setdiff1d(mask.astype(np.uint8), [0])  # a bool mask is the one object 1
     if not ids.size:
         raise InputError("the mask is empty; mark at least one object in it")
     if ids.size > SLOTS[-1]:

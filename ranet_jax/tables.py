@@ -10,7 +10,6 @@ import argparse
 import csv
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from ranet_jax.checkpoint import describe_model
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.models.ranet import RANet
 from ranet_jax.published import SCORES, SOURCES, SPEED, TABLES, Row, Table
+from ranet_jax.report import replace_text
 
 SIZES = {
     "davis16-val": (20, 1376),
@@ -276,9 +276,7 @@ def write_grids(grids: dict[str, Grid], out: Path) -> None:
     files |= {"tables.txt": text.getvalue(), "tables.md": format_markdown(grids)}
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        unfinished = out / f".{name}.unfinished"
-        unfinished.write_text(content, encoding="utf-8")
-        os.replace(unfinished, out / name)
+        replace_text(out / name, content)
 
 
 def main() -> None:

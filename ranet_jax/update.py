@@ -150,7 +150,7 @@ def make_update(
         average = jax.tree.map(lambda x, like: x.astype(like.dtype), average, state.average)
         metrics = {
             "loss": loss,
-            "gradient_norm": optax.global_norm(gradients),
+            "gradient_norm": optax.tree.norm(gradients),
             "learning_rate": jnp.asarray(schedule(state.step)),
         }
         return TrainState(state.step + 1, params, average, optimizer_state), metrics

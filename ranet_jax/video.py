@@ -30,6 +30,12 @@ IMAGE_RATE = Fraction(24)
 CAMERA_RATE = Fraction(30)
 """Frames per second of a camera that does not say."""
 
+# A file of another kind, such as a playlist, would have FFmpeg open other files than the given one.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,mxf,ivf,h264,hevc,m4v,"
+    "mjpeg,dv,nut,yuv4mpegpipe"
+)
+
 _MISSING_SECONDS = 0.5  # by which a file may end before the end that it promises
 
 
@@ -262,14 +268,13 @@ def _open_file(path: str) -> Video:
 def _decode(path: str) -> Iterator[tuple[InputContainer, VideoStream, Iterator[VideoFrame]]]:
     """Opens a video file; gives its container, the stream and the decoded frames."""
     try:
-        container = av.open(path)
+        container = av.open(path, options={"format_whitelist": _FORMATS})
     except av.FFmpegError as error:
         raise InputError(
             f"{path} cannot be read as a video ({error.strerror}); copy it again or convert it"
         ) from None
     with container:
-        # FFmpeg would show a text as if a terminal typed it.
-        if not container.streams.video or container.format.name == "tty":
+        if not container.streams.video:
             raise InputError(f"{path} has no video in it; give a file with pictures")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"

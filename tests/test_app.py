@@ -212,6 +212,9 @@ def app(checkpoint, tmp_path_factory):
     )
     said = process.stdout.readline()
     assert said.startswith(f"open http://127.0.0.1:{port}/ in a browser"), said
+    # All of 127.0.0.0/8 is this machine, and the page must listen at one address alone.
+    with socket.socket() as other, pytest.raises(ConnectionRefusedError):
+        other.connect(("127.0.0.2", port))
     yield f"http://127.0.0.1:{port}/", folder, process
     process.kill()
     process.wait()

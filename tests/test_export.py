@@ -154,6 +154,13 @@ def test_the_command_writes_what_it_is_asked_for(tmp_path, monkeypatch, capsys):
     assert manifest["platforms"] == ["tpu"]
 
 
+@pytest.mark.parametrize("name", ["init.jax", "step.jax"])
+def test_no_argument_is_dropped_from_what_is_written(folder, name):
+    """Or the order in the manifest would not be that of the program inside."""
+    exported = load(folder, name)
+    assert list(exported.module_kept_var_idx) == list(range(len(exported.in_avals)))
+
+
 def test_nothing_written_is_replaced(folder, monkeypatch):
     before = (folder / "manifest.json").read_bytes()
     with pytest.raises(InputError, match="exists already"):

@@ -5,6 +5,7 @@ import functools
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.overlay import paint_overlay
 from ranet_jax.segment import command, parse_masks
 from ranet_jax.segmentation import segment_video
-from ranet_jax.segmenter import Segmenter
+from ranet_jax.segmenter import Segmenter, Tracker
 from ranet_jax.video import open_video
 from tests.filming import film
 from tests.test_video import FakeCamera
@@ -163,8 +164,6 @@ def test_ctrl_c_keeps_what_is_finished(folder, masks, undisturbed, tmp_path, mon
 
 def count_steps(monkeypatch):
     """A list that grows with every frame that goes through the network."""
-    from ranet_jax.segmenter import Tracker
-
     steps, step = [], Tracker.step
     monkeypatch.setattr(Tracker, "step", lambda *args: steps.append(1) or step(*args))
     return steps
@@ -180,6 +179,9 @@ def test_resume_needs_the_same_run(folder, masks, tmp_path):
     weights = Segmenter(small_ranet(), init_params(small_ranet(), 1), probabilities=True)
     with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(weights\)"):
         segment_video(weights, video, masks, tmp_path, probabilities=True, resume=True)
+    rule = Segmenter(small_ranet("multi"), segmenter().params, probabilities=True)
+    with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(network\)"):
+        segment_video(rule, video, masks, tmp_path, probabilities=True, resume=True)
     with pytest.raises(InputError, match="holds results; give --resume"):
         run(folder, masks, tmp_path)
     # A mask of a frame that is still to come may be added.
@@ -187,13 +189,49 @@ def test_resume_needs_the_same_run(folder, masks, tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "masks" / "shot 5.png"), masks[0])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda video: write_frame(video / "shot 0.png", 1), "was begun with another video"),
+        (lambda video: (video / "shot 0.png").rename(video / "new 0.png"), "another video"),
+        (lambda video: [(video / f"shot {i}.png").unlink() for i in (4, 5, 6)], "has 4 frames but"),
+    ],
+)
+def test_resume_needs_the_same_video(folder, masks, tmp_path, change, message):
+    run(folder, masks, tmp_path / "out", max_frames=5)
+    before = contents(tmp_path / "out"), (tmp_path / "out" / "overlay.mp4").read_bytes()
+    change(shutil.copytree(folder, tmp_path / "video"))
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "video", masks, tmp_path / "out", resume=True)
+    assert (contents(tmp_path / "out"), (tmp_path / "out" / "overlay.mp4").read_bytes()) == before
+    # Where a copy lies does not matter.
+    shutil.rmtree(tmp_path / "video")
+    shutil.copytree(folder, tmp_path / "video")
+    assert run(tmp_path / "video", masks, tmp_path / "out", resume=True).segmented == 2
+
+
+def write_frame(path, brightness):
+    Image.fromarray(np.full((*SIZE, 3), brightness, np.uint8)).save(path)
+
+
+def test_resume_does_not_shorten_the_results(folder, masks, tmp_path):
+    run(folder, masks, tmp_path, max_frames=5)
+    before = {path: path.read_bytes() for path in tmp_path.glob("*/*.png")}
+    before[tmp_path / "overlay.mp4"] = (tmp_path / "overlay.mp4").read_bytes()
+    with pytest.raises(InputError, match="holds 5 finished frames, more than the 4 to stop after"):
+        run(folder, masks, tmp_path, resume=True, max_frames=4)
+    assert {path: path.read_bytes() for path in before} == before
+    assert run(folder, masks, tmp_path, resume=True, max_frames=5).segmented == 0
+
+
 class FakeLearner:
     """Learns other weights at once, the same ones always."""
 
-    steps, rate, seed = 3, 1e-4, 0
+    steps, rate, seed, compile_seconds = 3, 1e-4, 0, 0.5
 
     def __init__(self):
         self.compiled, self.learned = [], []
+        self.seconds = 0.0
 
     def compile(self, objects):
         self.compiled.append(objects)
@@ -201,12 +239,14 @@ class FakeLearner:
     def learn(self, frame, mask):
         assert self.compiled == [2], "before the first frame"
         self.learned.append((frame, mask))
+        self.seconds += 1e6
         return init_params(small_ranet(), 1)
 
 
 def test_what_was_learned_segments_the_video(folder, masks, tmp_path):
     learner = FakeLearner()
-    run(folder, masks, tmp_path / "online", learner=learner, max_frames=5)
+    result = run(folder, masks, tmp_path / "online", learner=learner, max_frames=5)
+    assert result.seconds < 0, "the seconds of learning, here invented, must not be counted"
     (frame, mask), *others = learner.learned
     assert not others
     np.testing.assert_array_equal(mask, masks[0])
@@ -309,6 +349,27 @@ def test_full_disk(folder, masks, undisturbed, tmp_path, monkeypatch):
     assert contents(tmp_path) == expected
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is full")
+def test_full_disk_under_the_overlay(folder, masks, undisturbed, tmp_path):
+    (tmp_path / ".overlay.mp4.partial").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"No space left on device; \d finished frames are kept"):
+        run(folder, masks, tmp_path)
+    assert not list(tmp_path.glob("*overlay*")) and not list(tmp_path.glob(".overlay*"))
+    run(folder, masks, tmp_path, resume=True)
+    assert contents(tmp_path) == contents(undisturbed)
+    assert len(list(open_video(str(tmp_path / "overlay.mp4")))) == COUNT
+
+
+def test_broken_frame_right_after_the_finished_ones(folder, masks, tmp_path):
+    """A killed run has no overlay; the one that is rebuilt of all finished frames is kept."""
+    video = shutil.copytree(folder, tmp_path / "video")
+    run(video, masks, tmp_path / "out", max_frames=5, overlay=False)
+    (video / "shot 5.png").write_text("no image")
+    with pytest.raises(InputError, match=r"shot 5\.png"):
+        run(video, masks, tmp_path / "out", resume=True)
+    assert len(list(open_video(str(tmp_path / "out" / "overlay.mp4")))) == 5
+
+
 def test_memory_does_not_grow_with_the_video(folder, masks, tmp_path):
     """Only a few frames are read before the one that is worked on."""
     read, ahead = [], []
@@ -368,6 +429,13 @@ def test_command(call, arguments, undisturbed, tmp_path):
     assert code == 0 and f"{COUNT} of them from before" in text
 
 
+def test_command_says_how_long_it_learned(call, arguments, monkeypatch):
+    monkeypatch.setattr("ranet_jax.segment.OnlineLearner", lambda *_: FakeLearner())
+    code, text = call(*arguments, "--online-steps", 3, "--max-frames", 4)
+    assert code == 0, text
+    assert "online learning, 3 steps at 0.0001: 1000000.0 s beforehand, without 0.5 s of" in text
+
+
 def test_overwrite_deletes_nothing_foreign(call, arguments, tmp_path):
     out = tmp_path / "out"
     assert call(*arguments, "--probabilities")[0] == 0
@@ -400,6 +468,9 @@ def test_bad_input_is_one_line(call, arguments, folder, tmp_path):
     small = tmp_path / "small.png"
     write_mask(small, np.ones((20, 20), np.uint8))
     rest = arguments[1:]
+    assert call(*arguments)[0] == 0
+    results = contents(tmp_path / "out")
+    anew = (*arguments, "--overwrite")
     for line, message in (
         ([tmp_path / "text.mp4", *rest], "text.mp4 cannot be read as a video"),
         ([folder, *rest[:4], "--mask", small], "small.png is 20 x 20 .*--resize-mask"),
@@ -407,12 +478,15 @@ def test_bad_input_is_one_line(call, arguments, folder, tmp_path):
         ([folder, *rest[:4], "--mask", f"3={small}"], "the first frame has no mask"),
         ([*arguments, "--max-frames", "3"], "--max-frames 3 ends before frame 3"),
         ([folder, *rest[:2], *rest[4:]], "give --checkpoint; no trained weights .*'Weights'"),
+        ([*anew, "--online-steps", -1], "online learning of -1 steps"),
+        ([*anew, "--online-steps", 1, "--online-rate", 0], "at a rate of 0.0; give one above 0"),
+        ([*anew, "--online-steps", 1, "--seed", -1], "with the seed -1; give at least 0"),
     ):
         code, text = call(*line)
         assert code == 2
         assert len(text.splitlines()) == 1
         assert re.search(message, text), text
-    assert not (tmp_path / "out").exists()
+        assert contents(tmp_path / "out") == results
 
 
 def test_masks_of_another_size_are_resized_when_asked(call, folder, tmp_path):
@@ -435,6 +509,15 @@ def test_colours_are_explained(call, folder, tmp_path):
     assert "#ff8000" in text and "3025" in text
 
 
+def test_names_are_no_markup(call, folder, masks, tmp_path):
+    video = shutil.copytree(folder, tmp_path / "a[" / "b]")  # in whose path is [/b]
+    write_mask(tmp_path / "[red] [dQw4].png", masks[0])
+    rest = ("--out", tmp_path / "out", "--checkpoint", "any", "--max-frames", 1)
+    code, text = call(video, "--mask", tmp_path / "[red] [dQw4].png", *rest)
+    assert code == 0, text
+    assert "[red] [dQw4].png" in text
+
+
 def test_camera(call, masks, tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
     mask = np.zeros((96, 128), np.uint8)
@@ -453,17 +536,25 @@ def test_camera(call, masks, tmp_path, monkeypatch):
 
 
 def test_interrupted_command(call, arguments, tmp_path, monkeypatch):
-    paint = ranet_jax.segmentation.paint_overlay
-    left = iter([1, 1, 1])
+    step, left = Tracker.step, iter([1, 1, 1])
 
     def interrupt(*args):
         if next(left, None) is None:
             raise KeyboardInterrupt
-        return paint(*args)
+        return step(*args)
 
-    monkeypatch.setattr("ranet_jax.segmentation.paint_overlay", interrupt)
+    monkeypatch.setattr(Tracker, "step", interrupt)
     code, text = call(*arguments)
-    assert code == 130 and "--resume goes on" in text
+    assert code == 130
+    expected = f"interrupted: finished frames are in {tmp_path / 'out'}; --resume goes on"
+    assert text.splitlines()[-1] == expected
+    assert len(list(tmp_path.glob("out/masks/*"))) == 5, "three steps and two masks"
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    write_mask(tmp_path / "camera.png", np.resize([[1], [2]], (96, 128)).astype(np.uint8))
+    rest = ("--out", tmp_path / "camera", "--checkpoint", "any", "--max-frames", 3)
+    code, text = call("0", "--mask", tmp_path / "camera.png", *rest)
+    assert code == 130
+    assert text.splitlines()[-1] == f"interrupted: finished frames are in {tmp_path / 'camera'}"
 
 
 def test_parse_masks():

@@ -261,6 +261,7 @@ def test_objects_change_mid_video_without_compilation():
     [
         ((160, 288), mark_objects(), "empty"),
         ((160, 288), mark_objects(1, size=(200, 288)), "its frame"),
+        ((160, 288), 300 * mark_objects(1).astype(np.int32), "must be uint8 or bool, not int32"),
         ((200, 288), mark_objects(1, size=(200, 288)), "the first is"),
     ],
 )

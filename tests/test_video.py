@@ -112,7 +112,7 @@ def test_what_is_no_video(tmp_path):
     content = (tmp_path / "no_frames.mkv").read_bytes()
     (tmp_path / "no_frames.mkv").write_bytes(content[: content.index(b"\x1f\x43\xb6\x75")])
     for name, message in (
-        ("text.txt", "has no video"),
+        ("text.txt", "cannot be read as a video"),
         ("text.mp4", "cannot be read as a video"),
         ("empty.mp4", "cannot be read as a video"),
         ("folder", "has no frames"),
@@ -122,6 +122,14 @@ def test_what_is_no_video(tmp_path):
         with pytest.raises(InputError, match=message) as raised:
             open_video(str(tmp_path / name))
         assert str(tmp_path / name) in str(raised.value)
+
+
+def test_a_playlist_opens_no_other_file(tmp_path):
+    """A visitor of the page must not get at files of the machine that serves it."""
+    film(tmp_path / "private.mp4", pictures(3))
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile private.mp4\n")
+    with pytest.raises(InputError, match="cannot be read as a video"):
+        open_video(str(tmp_path / "list.mp4"))
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])

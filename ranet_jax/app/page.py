@@ -110,8 +110,8 @@ class Page:
     def close(self) -> None:
         """Ends what is running, and stops to serve."""
         self._blocks.close(verbose=False)
-        for visit in self._visits.values():
-            visit.close()
+        while self._visits:
+            self._visits.popitem()[1].close()
         self._device.shutdown()
 
     def _build(self) -> None:
@@ -203,6 +203,9 @@ class Page:
             return {self._file: None}
         blank = self._start_anew(request)
         visit = self._visits[key] = Visit(self._folder, Path(upload))
+        if key in self._closed:  # just now; `_leave` says so before it looks for a visit
+            self._forget(request)
+            return {self._file: None}
         try:
             picture = fit_frame(visit.read_first())
         except InputError as error:

@@ -109,7 +109,7 @@ class Visit:
         self.stop()
         if self._work and not self._work.cancel():
             wait([self._work])
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def rate(self) -> float:

@@ -21,7 +21,7 @@ def widen(x: Array) -> Array:
 def standardize(x: Array) -> Array:
     """Instance normalisation without scale and bias, a sample and a channel at a time.
 
-    The second moment is taken after centring, because `E[x^2] - E[x]^2` loses precision.
+    The variance is taken after centring, because `E[x^2] - E[x]^2` loses precision.
 
     Args:
         x: [b, h, w, c].
@@ -38,7 +38,9 @@ def standardize(x: Array) -> Array:
 
 
 def add_and_rectify(x: Array, y: Array) -> Array:
-    """`relu(x + y)` of a residual block, bit for bit, written so that XLA stores the result.
+    """`relu(x + y)` of a residual block, written so that XLA stores the result.
+
+    Of finite numbers it is the same bit for bit; where the sum is 0 the gradient is one half.
 
     XLA for CPUs computes a cheap operation of one tensor, such as the relu itself, again for each
     use instead of storing it. In a chain of blocks the last one would so add up all before it.
