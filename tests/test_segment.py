@@ -126,7 +126,11 @@ def test_a_killed_run_goes_on_bit_for_bit(folder, masks, undisturbed, tmp_path):
 
     def take_copy(frame, mask):
         copy = tmp_path / str(next(number))
-        shutil.copytree(out, copy, ignore=shutil.ignore_patterns(".??*.png", "*.partial"))
+        # What is done is copied first: the copy takes a while, and meanwhile more is written.
+        unfinished = shutil.ignore_patterns(".??*.png", "*.partial")
+        shutil.copytree(out / ".progress", copy / ".progress", ignore=unfinished)
+        unfinished = shutil.ignore_patterns(".??*.png", "*.partial", ".progress")
+        shutil.copytree(out, copy, ignore=unfinished, dirs_exist_ok=True)
 
     run(folder, masks, out, report_frame=take_copy, overlay=False)
     for killed_at in (0, 2, 3, 5):
