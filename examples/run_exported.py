@@ -17,6 +17,8 @@ import numpy as np
 from jax import export
 from PIL import Image
 
+if len(sys.argv) < 6:
+    sys.exit(__doc__)
 folder, out, mask, *frames = map(Path, sys.argv[1:])
 height, width = json.loads((folder / "manifest.json").read_text())["labels"]["shape"]
 init, step = (

@@ -5,6 +5,7 @@ and compares its score with that of the untrained network and of repeating the f
 training sheets, masks, an overlay video and the table in out/demo.
 """
 
+import argparse
 import shutil
 from itertools import chain
 from pathlib import Path
@@ -80,6 +81,7 @@ def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str
         write_davis(davis, clip.name, np.array(clip.frames), np.array(clip.masks), "val")
     repeat_first_masks(clips, out / "repeated")
 
+    print(f"{out} is written anew; stopped, the demo begins at the beginning")
     print(f"training {config.steps} steps on generated clips; sheets of samples: {run / 'sheets'}")
     train(config, run)
     results = {
@@ -98,6 +100,10 @@ def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str
 
 def main() -> None:
     """The command."""
+    description = (
+        "The learning demo, 5 to 10 minutes on two cores. Deletes out/demo and writes it anew."
+    )
+    argparse.ArgumentParser(prog="make demo", description=description).parse_args()
     out = Path("out") / "demo"
     scores = run_demo(get_config(), out)
     device = f"{jax.devices()[0].device_kind}, {describe_processor()}"

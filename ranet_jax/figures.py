@@ -148,7 +148,9 @@ def make_speed(args: argparse.Namespace) -> None:
     runs = [tables.read_run(argument) for argument in args.summaries]
     for run in runs:
         if run.summary["split"] != "davis16-val":
-            raise InputError(f"{run.path} is of {run.summary['split']}; the picture of davis16-val")
+            raise InputError(
+                f"{run.path} is of {run.summary['split']}, not davis16-val; leave it out"
+            )
         if SPEED not in run.numbers:
             raise InputError(f"{run.path} has no times, being of masks that existed; leave it out")
     drawing.write_figure(drawing.draw_speed(runs), args.out / "speed.png")

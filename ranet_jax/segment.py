@@ -61,7 +61,9 @@ def print_masks(paths: Mapping[int, Path], masks: Mapping[int, UserMask]) -> Non
 def _parse() -> argparse.Namespace:
     """The command line, as far as it can be checked alone."""
     parser = argparse.ArgumentParser(
-        prog="ranet-segment", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python -m ranet_jax.segment",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     add = parser.add_argument
     add("video", help="a file, a folder of frames, a glob in quotes, or a camera's number")
@@ -74,8 +76,8 @@ def _parse() -> argparse.Namespace:
         "there on in place of the others",
     )
     add("--out", type=Path, required=True, help="folder of the results")
-    add("--checkpoint", type=Path, help="of ranet_jax.convert, or a training run")
-    add("--precision", choices=PRECISIONS, default="float32")
+    add("--checkpoint", type=Path, help="needed: of ranet_jax.convert, or a training run")
+    add("--precision", choices=PRECISIONS, default="float32", help="(default: float32)")
     add("--probabilities", action="store_true", help="write them too, as 8-bit grey PNGs")
     add("--resize-mask", action="store_true", help="resize masks that have not the frames' size")
     add("--max-frames", type=int, help="stop after so many; a camera has no other end")
@@ -130,6 +132,9 @@ def main() -> None:
             remove_results(args.out)
         labels = {index: one.labels for index, one in masks.items()}
         result = _run(segmenter, learner, video, labels, args)
+    if not result.segmented:
+        print(f"{args.out} was complete already: {result.frames} frames")
+        return
     rate = result.segmented / result.seconds
     found = result.frames - result.segmented
     print(

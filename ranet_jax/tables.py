@@ -120,8 +120,8 @@ def read_run(argument: str) -> Run:
         raise InputError(f"{path} is of {split}; there are tables of {', '.join(SIZES)}")
     if not name and "model" not in summary:
         raise InputError(
-            f"{path} does not say which network it is of; write NAME={argument}, with {FULL!r} or "
-            "the name of an ablation"
+            f"{path} does not say which network it is of; write {FULL}={argument} if it is the "
+            "paper's network, an ablation's name if it is one, and any other NAME= else"
         )
     return Run(path, name or name_variant(summary["model"]), summary)
 

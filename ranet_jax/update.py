@@ -40,7 +40,10 @@ def make_schedule(config: ml_collections.ConfigDict) -> optax.Schedule:
     """Learning rate by step: linear warm-up, then a cosine down to zero."""
     optimizer = config.optimizer
     if optimizer.warmup >= config.steps:
-        raise InputError(f"optimizer.warmup {optimizer.warmup} must be below steps {config.steps}")
+        raise InputError(
+            f"optimizer.warmup {optimizer.warmup} must be below steps {config.steps}; "
+            "set a shorter one with --config.optimizer.warmup"
+        )
     return optax.warmup_cosine_decay_schedule(
         0.0, optimizer.learning_rate, optimizer.warmup, config.steps
     )

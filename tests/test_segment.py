@@ -430,7 +430,7 @@ def test_command(call, arguments, undisturbed, tmp_path):
     code, text = call(*arguments)
     assert code == 2 and "out is not empty; give --resume to go on with it, --overwrite" in text
     code, text = call(*arguments, "--resume", "--probabilities")
-    assert code == 0 and f"{COUNT} of them from before" in text
+    assert code == 0 and f"was complete already: {COUNT} frames" in text
 
 
 def test_command_says_how_long_it_learned(call, arguments, monkeypatch):

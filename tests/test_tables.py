@@ -227,7 +227,7 @@ def test_files_hold_the_same_cells(tmp_path):
         ('{"split": "davis16-val", "sequences": []}', "is no summary of evaluate.py"),
         ({"scores": {name: "0.5" for name in SCORES}}, "is no summary of evaluate.py"),
         ({"split": "davis17-train"}, "is of davis17-train; there are tables of davis16-val"),
-        ({"model": "absent"}, "write NAME="),
+        ({"model": "absent"}, "write full="),
     ],
 )
 def test_what_is_no_summary_is_refused_in_one_line(tmp_path, content, message):

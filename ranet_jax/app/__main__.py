@@ -52,7 +52,9 @@ def serve(segmenter: Segmenter, host: str, port: int, max_upload: int) -> None:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m ranet_jax.app", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, help="of ranet_jax.convert, or a training run")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="needed: of ranet_jax.convert, or a training run"
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument(
         "--host",

@@ -103,8 +103,8 @@ class Page:
             )
         except OSError as error:
             raise InputError(
-                f"cannot listen at {host}:{port} ({error}); choose another --port or --host"
-            ) from None
+                f"cannot listen at {host}:{port}; choose another --port or --host"
+            ) from error
         print(f"open {address} in a browser; Ctrl+C ends the page", flush=True)
 
     def close(self) -> None:
