@@ -202,8 +202,13 @@ def differing_share(segmenter, golden, sequence):
     return np.mean(wrong)
 
 
-# Each takes a minute in float64; `python -m tests.test_golden` runs all of both.
-RUNS = [*(("single", sequence) for sequence in SEQUENCES), ("multi", "car-shadow")]
+# Each takes up to a minute in float64; `python -m tests.test_golden` runs all eight.
+RUNS = [
+    ("single", "car-shadow"),
+    ("single", "libby"),
+    ("single", "drift-straight"),
+    ("multi", "car-shadow"),
+]
 
 
 @pytest.mark.parametrize(("rule", "sequence"), RUNS)
