@@ -95,12 +95,7 @@ def compute_loss(
 ) -> Array:
     """The mean loss of training examples, what every training and online learning minimises.
 
-    Args:
-        model: the network.
-        params: its parameters.
-        batch: the fields of `Example`, uint8, [b, ...].
-        slots: room for objects.
-        dtype: of the computation.
+    The arguments are those of `predict`.
 
     Returns:
         A scalar, float32 or wider; see `segmentation_loss`.

@@ -1,0 +1,62 @@
+"""A small video with its masks, and what the tests of both modules do with them."""
+
+import functools
+
+import numpy as np
+from PIL import Image
+
+from ranet_jax.models.ranet import init_params, small_ranet
+from ranet_jax.segmentation import segment_video
+from ranet_jax.segmenter import Segmenter
+from ranet_jax.video import open_video
+
+SIZE = (122, 95)  # portrait, odd and not the canvas's, so that labels are resized both ways
+COUNT = 7
+
+
+@functools.cache
+def segmenter():
+    """One for all tests, with probabilities, so that each slot size is compiled once."""
+    model = small_ranet()
+    return Segmenter(model, init_params(model, 0), probabilities=True)
+
+
+def moving(count=COUNT):
+    """Noise with a bright square that moves."""
+    frames = np.random.default_rng(0).integers(0, 120, (count, *SIZE, 3)).astype(np.uint8)
+    for index, frame in enumerate(frames):
+        frame[30:70, 20 + 3 * index : 60 + 3 * index] += 100
+    return frames
+
+
+def run(folder, masks, out, **options):
+    with open_video(str(folder)) as video:
+        return segment_video(segmenter(), video, masks, out, **{"probabilities": True} | options)
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+def contents(out):
+    """Every mask and probability, byte for byte."""
+    return {str(path.relative_to(out)): path.read_bytes() for path in out.glob("[mp]*/**/*.png")}
+
+
+class FakeLearner:
+    """Learns other weights at once, the same ones always."""
+
+    steps, rate, seed, compile_seconds = 3, 1e-4, 0, 0.5
+
+    def __init__(self):
+        self.compiled, self.learned = [], []
+        self.seconds = 0.0
+
+    def compile(self, objects):
+        self.compiled.append(objects)
+
+    def learn(self, frame, mask):
+        assert self.compiled == [2], "before the first frame"
+        self.learned.append((frame, mask))
+        self.seconds += 1e6
+        return init_params(small_ranet(), 1)
