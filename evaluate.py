@@ -3,6 +3,6 @@
 if __name__ == "__main__":
     # Imported here, so that processes that score masks do not import jax.
     from ranet_jax.errors import run_command
-    from ranet_jax.evaluation import main
+    from ranet_jax.evaluation.davis_run import main
 
     run_command(main)

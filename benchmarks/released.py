@@ -21,12 +21,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ranet_jax.checkpoint import Network, load_network
-from ranet_jax.convert import export_tensors
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.machine import describe_machine
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.models.ranking import pool_mask
+from ranet_jax.weights.checkpoint import Network, load_network
+from ranet_jax.weights.pytorch import export_tensors
 
 
 class ReleasedNetwork:

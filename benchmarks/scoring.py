@@ -19,7 +19,7 @@ from itertools import chain
 from pathlib import Path
 
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.metrics import average, score_folders
+from ranet_jax.evaluation.metrics import average, score_folders
 
 # Runs in the interpreter that has vos-benchmark; the clock starts once everything is imported.
 VOS_BENCHMARK = """

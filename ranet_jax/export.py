@@ -30,9 +30,9 @@ import numpy as np
 from jax import Array
 
 import ranet_jax
-from ranet_jax.checkpoint import Network, check_destination, describe_model, load_network
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.segmenter import SLOTS, State, build
+from ranet_jax.weights.checkpoint import Network, check_destination, describe_model, load_network
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 """What a file can be written for."""

@@ -16,7 +16,7 @@ from ranet_jax.data.augment import Augmentation, Example, make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.segmenter import PRECISIONS, Segmenter, check_frame, find_ids, find_slots
-from ranet_jax.update import compute_loss
+from ranet_jax.training.update import compute_loss
 
 RATE = 1e-6
 """The paper's learning rate of online learning, a tenth of that of stage 1."""

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ranet_jax import checkpoint
-from ranet_jax.boxes import cut_frame, cut_labels, find_box, paste_probability
-from ranet_jax.canvas import Canvas
-from ranet_jax.decision import choose_labels, find_probability
 from ranet_jax.errors import InputError
+from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
+from ranet_jax.geometry.canvas import Canvas
+from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import pool_mask, split_labels
 from ranet_jax.models.resnet import normalize_frame
+from ranet_jax.weights import checkpoint
 
 SLOTS = (1, 2, 3, 5, 8, 16)
 """Numbers of objects that a compiled step has room for; a video uses the smallest that suffices.

@@ -11,24 +11,24 @@ import optax
 import pytest
 
 from configs import davis16_finetune, davis17_finetune, demo, static_pretrain, static_pretrain_multi
-from ranet_jax import training
-from ranet_jax.boxes import cut_labels, find_box
-from ranet_jax.checkpoint import (
+from ranet_jax.errors import InputError
+from ranet_jax.geometry.box import cut_labels, find_box
+from ranet_jax.models import ranet
+from ranet_jax.models.activation import choose_labels, find_probability
+from ranet_jax.models.decoder import Decoder
+from ranet_jax.models.ranet import RANet, abstract_params, init_params, small_ranet
+from ranet_jax.models.resnet import Encoder, Features
+from ranet_jax.segmenter import Segmenter, State, build
+from ranet_jax.training import loop as training
+from ranet_jax.training.loop import check_recipe, make_model, open_state, start_state
+from ranet_jax.training.update import compute_loss, predict
+from ranet_jax.weights.checkpoint import (
     Network,
     build_model,
     describe_model,
     save_network,
 )
-from ranet_jax.convert import export_tensors
-from ranet_jax.decision import choose_labels, find_probability
-from ranet_jax.errors import InputError
-from ranet_jax.models import ranet
-from ranet_jax.models.decoder import Decoder
-from ranet_jax.models.ranet import RANet, abstract_params, init_params, small_ranet
-from ranet_jax.models.resnet import Encoder, Features
-from ranet_jax.segmenter import Segmenter, State, build
-from ranet_jax.training import check_recipe, make_model, open_state, start_state
-from ranet_jax.update import compute_loss, predict
+from ranet_jax.weights.pytorch import export_tensors
 
 H, W, ROWS, COLUMNS, CHANNELS = 64, 96, 2, 3, 64
 POSITIONS = ROWS * COLUMNS

@@ -22,11 +22,11 @@ from ranet_jax.app import visit as visits
 from ranet_jax.app.__main__ import main
 from ranet_jax.app.painting import BRUSHES, fit_frame, read_painting
 from ranet_jax.app.visit import Visit
-from ranet_jax.checkpoint import Network, save_network
 from ranet_jax.errors import InputError
+from ranet_jax.media.overlay import write_video
 from ranet_jax.models.ranet import init_params, small_ranet
-from ranet_jax.overlay import write_video
 from ranet_jax.segmenter import Segmenter
+from ranet_jax.weights.checkpoint import Network, save_network
 
 FRAMES, SIZE = 6, (90, 160)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax import boxes as device
-from ranet_jax.canvas import Canvas
 from ranet_jax.data.augment import (
     VIDEO,
     Augmentation,
@@ -20,6 +18,8 @@ from ranet_jax.data.augment import (
 from ranet_jax.data.damage import Damage
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.errors import InputError
+from ranet_jax.geometry import box as device
+from ranet_jax.geometry.canvas import Canvas
 from tests.painting import (
     CANVAS,
     assert_paint_agrees,

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax import benchmark, timing
-from ranet_jax.benchmark import Case, parse_cases
+from ranet_jax.benchmark import speed as benchmark
+from ranet_jax.benchmark import timing
+from ranet_jax.benchmark.speed import Case, parse_cases
+from ranet_jax.benchmark.timing import CompilationCounter, measure
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.timing import CompilationCounter, measure
 
 
 def run_main(monkeypatch, *arguments):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.boxes import cut_frame, cut_labels, find_box, paste_probability
+from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
 
 
 def mask_of(y0, y1, x0, x1, shape=(480, 864)):

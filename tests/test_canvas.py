@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ranet_jax.canvas import Canvas
+from ranet_jax.geometry.canvas import Canvas
 
 SIZES = [(480, 854), (480, 864), (1080, 1920), (64, 64), (97, 1501), (2160, 4096), (855, 479)]
 

@@ -6,9 +6,15 @@ import jax
 import numpy as np
 import pytest
 
-from ranet_jax.checkpoint import Network, build_model, describe_model, load_network, save_network
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
+from ranet_jax.weights.checkpoint import (
+    Network,
+    build_model,
+    describe_model,
+    load_network,
+    save_network,
+)
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ranet_jax.data import clips
-from ranet_jax.data.clips import MAX_OBJECTS, generate_clip, write_davis
-from ranet_jax.data.images import read_frame, read_mask
+from ranet_jax.data import synthetic as clips
+from ranet_jax.data.synthetic import MAX_OBJECTS, generate_clip, write_davis
 from ranet_jax.errors import InputError
+from ranet_jax.media.images import read_frame, read_mask
 
 SIZE = (96, 160)
 SEEDS = range(8)
@@ -159,7 +159,7 @@ def test_missing_scikit_image_names_the_remedy(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_needs_neither_jax_nor_scikit_image_to_import() -> None:
-    code = "import sys, ranet_jax.data.clips; print({'jax', 'skimage'} & set(sys.modules))"
+    code = "import sys, ranet_jax.data.synthetic; print({'jax', 'skimage'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "set()", result.stderr
 

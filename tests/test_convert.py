@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from ranet_jax import convert
-from ranet_jax.checkpoint import Network, load_network, save_network
-from ranet_jax.convert import UNUSED, export_tensors, import_network, map_names, read_tensors
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
+from ranet_jax.weights import pytorch as convert
+from ranet_jax.weights.checkpoint import Network, load_network, save_network
+from ranet_jax.weights.pytorch import (
+    UNUSED,
+    export_tensors,
+    import_network,
+    map_names,
+    read_tensors,
+)
 from tests.conftest import needs_shared, released_weights
 
 Thin = functools.partial(RANet, width=8)

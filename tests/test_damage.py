@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ranet_jax.canvas import Canvas
 from ranet_jax.data.damage import Damage, damage_labels
+from ranet_jax.geometry.canvas import Canvas
 from tests.painting import CANVAS, one_object, overlap, three_objects
 
 NO_DAMAGE = Damage(

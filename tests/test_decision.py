@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.decision import choose_labels, find_probability
+from ranet_jax.models.activation import choose_labels, find_probability
 
 LOGITS = np.array([[2.0, -1.0, 0.0], [1.9, -3.0, 5.0]])[:, None]  # [2, 1, 3]
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax import evaluation
-from ranet_jax.checkpoint import Network, save_network
-from ranet_jax.data.images import read_mask, write_mask
+from ranet_jax.evaluation import davis_run as evaluation
+from ranet_jax.media.images import read_mask, write_mask
 from ranet_jax.models.ranet import init_params, small_ranet
+from ranet_jax.weights.checkpoint import Network, save_network
 
 ROOT = Path(__file__).parents[1]
 FRAMES = ["00000", "00001", "00002", "00005", "00006"]  # with a gap, which is allowed

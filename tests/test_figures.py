@@ -12,12 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax import figures
-from ranet_jax.canvas import Canvas
-from ranet_jax.checkpoint import Network, save_network
-from ranet_jax.data.clips import write_davis
+from ranet_jax.data.synthetic import write_davis
 from ranet_jax.errors import InputError
-from ranet_jax.inspection import (
+from ranet_jax.figures import make as figures
+from ranet_jax.figures.inspection import (
     Inspection,
     choose_positions,
     find_position,
@@ -25,14 +23,16 @@ from ranet_jax.inspection import (
     number_objects,
     score_positions,
 )
+from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.models.ranking import RankingAttention
-from ranet_jax.published import SCORES, TABLES
 from ranet_jax.segmenter import Segmenter, build
-from ranet_jax.tables import read_run
+from ranet_jax.tables.build import read_run
+from ranet_jax.tables.published import SCORES, TABLES
+from ranet_jax.weights.checkpoint import Network, save_network
 
 pytest.importorskip("matplotlib", reason="matplotlib is an extra, ranet-jax[figures]")
-drawing = importlib.import_module("ranet_jax.drawing")
+drawing = importlib.import_module("ranet_jax.figures.drawing")
 
 H, W = 160, 288
 

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.boxes import cut_frame, cut_labels, find_box, paste_probability
-from ranet_jax.canvas import Canvas
-from ranet_jax.convert import import_network
-from ranet_jax.data.images import read_frame, read_mask
+from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
+from ranet_jax.geometry.canvas import Canvas
+from ranet_jax.media.images import read_frame, read_mask
 from ranet_jax.models.layers import upsample_corner_aligned
 from ranet_jax.models.ranking import pool_mask
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.segmenter import Segmenter
+from ranet_jax.weights.pytorch import import_network
 from tests.conftest import SHARED, needs_shared
 
 pytestmark = needs_shared

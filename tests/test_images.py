@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.data.images import PALETTE, read_frame, read_mask, write_mask
 from ranet_jax.errors import InputError
+from ranet_jax.media.images import PALETTE, read_frame, read_mask, write_mask
 
 LABELS = np.array([[0, 1, 2], [3, 200, 254]], np.uint8)
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.losses import segmentation_loss
+from ranet_jax.models.losses import segmentation_loss
 
 
 def draw(b=3, n=2, h=4, w=5):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.data.images import write_mask
 from ranet_jax.errors import InputError
-from ranet_jax.masks import read_user_masks
+from ranet_jax.media.images import write_mask
+from ranet_jax.segment.user_masks import read_user_masks
 
 SIZE = (40, 60)
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ranet_jax.data.images import read_mask, write_mask
 from ranet_jax.errors import InputError
-from ranet_jax.metrics import (
+from ranet_jax.evaluation.metrics import (
     Scores,
     average,
     boundary_accuracy,
@@ -24,6 +23,7 @@ from ranet_jax.metrics import (
     score_sequence,
     summarize,
 )
+from ranet_jax.media.images import read_mask, write_mask
 from tests.conftest import SHARED, needs_shared
 
 GOLDEN = SHARED / "golden" / "metrics.json"
@@ -354,7 +354,7 @@ def test_processes_do_not_import_the_program_that_starts_them(dataset):
     program.write_text(
         "from pathlib import Path\n"
         "with open('imported', 'a') as marks:\n    marks.write('x')\n"
-        "from ranet_jax.metrics import score_folders\n"
+        "from ranet_jax.evaluation.metrics import score_folders\n"
         "truths = {name: sorted(Path('truths', name).iterdir()) for name in ('run', 'walk')}\n"
         "assert len(score_folders(Path('predictions'), truths, processes=2)) == 2\n"
         "import sys\nassert 'jax' not in sys.modules\n"

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from configs.static_pretrain import get_config
-from ranet_jax import evaluation, online
+from ranet_jax import online
 from ranet_jax.data.augment import Augmentation, make_static_example
-from ranet_jax.data.images import read_mask, write_mask
 from ranet_jax.errors import InputError
+from ranet_jax.evaluation import davis_run as evaluation
+from ranet_jax.media.images import read_mask, write_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.online import OnlineLearner, load_examples
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.training import make_augmentation
+from ranet_jax.training.loop import make_augmentation
 from tests.painting import mask_of, paint, texture
 
 CANVAS = (96, 160)

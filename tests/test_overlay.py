@@ -7,10 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from ranet_jax.data.images import PALETTE
 from ranet_jax.errors import InputError
-from ranet_jax.overlay import VideoWriter, paint_overlay, write_video
-from ranet_jax.video import open_video
+from ranet_jax.media.images import PALETTE
+from ranet_jax.media.overlay import VideoWriter, paint_overlay, write_video
+from ranet_jax.media.video import open_video
 from tests.filming import film
 
 

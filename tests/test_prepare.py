@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from ranet_jax.data import prepare as command
-from ranet_jax.data.clips import write_davis
 from ranet_jax.data.datasets import find_versions, next_version, open_davis, open_saliency
-from ranet_jax.data.images import read_frame
 from ranet_jax.data.prepare import LAYOUTS, prepare
+from ranet_jax.data.synthetic import write_davis
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.media.images import read_frame
 
 SIZE = (24, 32)
 

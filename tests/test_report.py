@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from ranet_jax.metrics import Scores
-from ranet_jax.report import print_table, write_csv, write_summary
+from ranet_jax.evaluation.metrics import Scores
+from ranet_jax.evaluation.report import print_table, write_csv, write_summary
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ranet_jax.checkpoint import describe_model
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, small_ranet
-from ranet_jax.published import SCORES, SOURCES, TABLES
-from ranet_jax.tables import build_grids, name_variant, read_run, write_grids
+from ranet_jax.tables.build import build_grids, name_variant, read_run, write_grids
+from ranet_jax.tables.published import SCORES, SOURCES, TABLES
+from ranet_jax.weights.checkpoint import describe_model
 
 SPEC = Path(__file__).parents[2] / "shared" / "spec"
 

@@ -24,19 +24,19 @@ from configs import (
     static_pretrain,
     static_pretrain_multi,
 )
-from ranet_jax.checkpoint import Network, load_network, save_network
 from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
-from ranet_jax.training import (
+from ranet_jax.training.loop import (
     check_finite,
     make_augmentation,
     make_model,
     start_state,
     train,
 )
-from ranet_jax.update import make_optimizer, make_schedule, predict
+from ranet_jax.training.update import make_optimizer, make_schedule, predict
+from ranet_jax.weights.checkpoint import Network, load_network, save_network
 
 ROOT = Path(__file__).parents[1]
 RECIPES = (
@@ -216,7 +216,9 @@ def test_a_run_can_be_loaded_and_started_from(undisturbed):
 DEVICES = """
 import sys, numpy as np, jax, jax.numpy as jnp
 jax.config.update("jax_enable_x64", True)
-from ranet_jax import parallel, training, update as updates
+from ranet_jax.training import parallel
+from ranet_jax.training import loop as training
+from ranet_jax.training import update as updates
 from ranet_jax.models.ranet import RANet
 from tests.test_training import tiny_config
 process, processes, port, accumulate, path = sys.argv[1:]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.video import open_video
+from ranet_jax.media.video import open_video
 from tests.filming import film, pictures
 
 

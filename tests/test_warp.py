@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax import boxes as device
-from ranet_jax.canvas import Canvas
-from ranet_jax.data import boxes, warp
+from ranet_jax.data import warp
+from ranet_jax.geometry import box as device
+from ranet_jax.geometry import host_box as boxes
+from ranet_jax.geometry.canvas import Canvas
 from tests.painting import CANVAS, three_objects
 
 NO_WARP = {"spline": 0, "rotation": 0, "scaling": 0, "shift": 0}

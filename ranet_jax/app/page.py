@@ -15,7 +15,7 @@ from PIL import Image
 from ranet_jax.app.painting import BRUSHES, fit_frame, fit_labels, read_painting
 from ranet_jax.app.visit import MAX_FRAMES, Visit
 from ranet_jax.errors import InputError
-from ranet_jax.overlay import paint_overlay
+from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.segmenter import Segmenter
 
 _SECONDS_A_PICTURE = 0.25

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ranet_jax.errors import InputError
-from ranet_jax.segmentation import segment_video
+from ranet_jax.media.video import Frame, open_video
+from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.video import Frame, open_video
 
 MAX_FRAMES = 3000
 """Frames of the longest video that is taken: two minutes at 25 a second."""

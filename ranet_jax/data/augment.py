@@ -13,10 +13,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ranet_jax.data.boxes import cut_labels, find_box, jitter_box
 from ranet_jax.data.damage import Damage, damage_labels
 from ranet_jax.data.warp import draw_warp, fit_image, place_image, show_frame, show_labels
 from ranet_jax.errors import InputError
+from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 
 
 @dataclass(frozen=True)

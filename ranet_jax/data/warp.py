@@ -90,7 +90,7 @@ def draw_warp(
 
 
 def fit_image(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where `ranet_jax.canvas.Canvas` puts an image on the canvas.
+    """Where `ranet_jax.geometry.canvas.Canvas` puts an image on the canvas.
 
     Args:
         size: height and width of the image.
@@ -175,7 +175,7 @@ def show_frame(
         canvas: height and width.
 
     Returns:
-        uint8, the canvas's size; what `ranet_jax.boxes.cut_frame` makes of the warped image, but
+        uint8, the canvas's size; what `geometry.box.cut_frame` makes of the warped image, but
         interpolated once.
     """
     rows, columns = (

@@ -5,10 +5,10 @@ import functools
 import numpy as np
 from PIL import Image
 
+from ranet_jax.media.video import open_video
 from ranet_jax.models.ranet import init_params, small_ranet
-from ranet_jax.segmentation import segment_video
+from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.video import open_video
 
 SIZE = (122, 95)  # portrait, odd and not the canvas's, so that labels are resized both ways
 COUNT = 7

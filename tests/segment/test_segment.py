@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.data.images import write_mask
 from ranet_jax.errors import InputError
-from ranet_jax.segment import command, parse_masks
+from ranet_jax.media.images import write_mask
+from ranet_jax.media.video import open_video
+from ranet_jax.segment.__main__ import command, parse_masks
 from ranet_jax.segmenter import Segmenter, Tracker
-from ranet_jax.video import open_video
 from tests.segment.following import COUNT, SIZE, FakeLearner, contents, read, segmenter
 from tests.test_video import FakeCamera
 
@@ -60,7 +60,7 @@ def test_command(call, arguments, undisturbed, tmp_path):
 
 
 def test_command_says_how_long_it_learned(call, arguments, monkeypatch):
-    monkeypatch.setattr("ranet_jax.segment.OnlineLearner", lambda *_: FakeLearner())
+    monkeypatch.setattr("ranet_jax.segment.__main__.OnlineLearner", lambda *_: FakeLearner())
     code, text = call(*arguments, "--online-steps", 3, "--max-frames", 4)
     assert code == 0, text
     assert "online learning, 3 steps at 0.0001: 1000000.0 s beforehand, without 0.5 s of" in text

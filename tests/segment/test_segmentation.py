@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import ranet_jax.results
-from ranet_jax.data.images import PALETTE, write_mask
+import ranet_jax.segment.results
 from ranet_jax.errors import InputError
+from ranet_jax.media.images import PALETTE, write_mask
+from ranet_jax.media.overlay import paint_overlay
+from ranet_jax.media.video import open_video
 from ranet_jax.models.ranet import init_params, small_ranet
-from ranet_jax.overlay import paint_overlay
-from ranet_jax.segmentation import segment_video
+from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter, Tracker
-from ranet_jax.video import open_video
 from tests.filming import film
 from tests.segment.following import COUNT, SIZE, FakeLearner, contents, moving, read, run, segmenter
 
@@ -254,7 +254,7 @@ def test_full_disk(folder, masks, undisturbed, tmp_path, monkeypatch):
         write_mask(path, mask)
         written.append(path)
 
-    monkeypatch.setattr(ranet_jax.results, "write_mask", fill)
+    monkeypatch.setattr(ranet_jax.segment.results, "write_mask", fill)
     with pytest.raises(InputError, match="No space left on device; 5 finished frames are kept"):
         run(folder, masks, tmp_path)
     finished = contents(tmp_path)

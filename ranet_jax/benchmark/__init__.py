@@ -1,0 +1,1 @@
+"""How fast the network is on this machine."""

@@ -1,0 +1,1 @@
+"""Weights of PyTorch in, weights for PyTorch out."""

@@ -1,0 +1,7 @@
+"""Weights of PyTorch in, weights for PyTorch out: python -m ranet_jax.convert."""
+
+from ranet_jax.errors import run_command
+from ranet_jax.weights.pytorch import main
+
+if __name__ == "__main__":
+    run_command(main)

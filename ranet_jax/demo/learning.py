@@ -1,0 +1,116 @@
+"""The whole path without a download: python -m ranet_jax.demo, or make demo.
+
+Trains the small variant on generated clips (`configs/demo.py`), segments held-out clips with it,
+and compares its score with that of the untrained network and of repeating the first mask. Leaves
+training sheets, masks, an overlay video and the table in out/demo.
+"""
+
+import argparse
+import shutil
+from itertools import chain
+from pathlib import Path
+
+import jax
+import ml_collections
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from configs.demo import get_config
+from ranet_jax.data.synthetic import write_davis
+from ranet_jax.evaluation.davis_run import evaluate
+from ranet_jax.machine import describe_processor
+from ranet_jax.media.images import read_mask, write_mask
+from ranet_jax.media.overlay import paint_overlay, write_video
+from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.training.loop import make_model, train
+from ranet_jax.training.validation import Clip, generate_clips
+from ranet_jax.weights.checkpoint import Network, save_network
+
+HELD_OUT_SEED = 99
+CLIPS = 6
+FRAMES = 30
+
+
+def repeat_first_masks(clips: list[Clip], folder: Path) -> None:
+    """Writes the simplest result there is: the first mask for every frame."""
+    for clip in clips:
+        (folder / clip.name).mkdir(parents=True)
+        for index in range(len(clip.frames)):
+            write_mask(folder / clip.name / f"{index:05d}.png", clip.masks[0])
+
+
+def write_overlays(clips: list[Clip], masks: Path, out: Path) -> None:
+    """Writes all clips, with their masks painted over, as a video, and some frames as a picture."""
+    overlays = [
+        [
+            paint_overlay(frame, read_mask(masks / clip.name / f"{index:05d}.png"))
+            for index, frame in enumerate(clip.frames)
+        ]
+        for clip in clips
+    ]
+    write_video(out / "overlay.mp4", chain.from_iterable(overlays), frame_rate=15)
+    rows = [np.hstack(clip[:: len(clip) // 4][:4]) for clip in overlays[:3]]
+    Image.fromarray(np.vstack(rows)).save(out / "result.png")
+
+
+def save_untrained(config: ml_collections.ConfigDict, path: Path) -> RANet:
+    """Writes the network as training begins with it, and gives its model back."""
+    model = make_model(config)
+    save_network(path, Network(model, init_params(model, config.seed), {}))
+    return model
+
+
+def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str, float]]:
+    """Trains, segments, compares.
+
+    Args:
+        config: the recipe.
+        out: folder of all results; replaced.
+
+    Returns:
+        J, F and J&F means of each method.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    davis, run = out / "DAVIS", out / "run"
+    model = save_untrained(config, out / "untrained")
+    clips = generate_clips(HELD_OUT_SEED, CLIPS, FRAMES, model.canvas)
+    for clip in clips:
+        write_davis(davis, clip.name, np.array(clip.frames), np.array(clip.masks), "val")
+    repeat_first_masks(clips, out / "repeated")
+
+    print(f"{out} is written anew; stopped, the demo begins at the beginning")
+    print(f"training {config.steps} steps on generated clips; sheets of samples: {run / 'sheets'}")
+    train(config, run)
+    results = {
+        "first mask repeated": {"results": out / "repeated"},
+        "untrained network": {"checkpoint": out / "untrained"},
+        "trained network": {"checkpoint": run},
+    }
+    scores = {}
+    for number, (method, arguments) in enumerate(results.items()):
+        print(f"\n{method}:")
+        folder = out / "masks" / str(number)
+        scores[method] = evaluate("davis17-val", davis, folder, **arguments)["scores"]
+    write_overlays(clips, folder, out)
+    return scores
+
+
+def main() -> None:
+    """The command."""
+    description = (
+        "The learning demo, 5 to 10 minutes on two cores. Deletes out/demo and writes it anew."
+    )
+    argparse.ArgumentParser(prog="make demo", description=description).parse_args()
+    out = Path("out") / "demo"
+    scores = run_demo(get_config(), out)
+    device = f"{jax.devices()[0].device_kind}, {describe_processor()}"
+    table = Table("Method", "J", "F", "J&F", title=f"{CLIPS} held-out clips, on {device}")
+    for method, measures in scores.items():
+        names = ("J-Mean", "F-Mean", "J&F-Mean")
+        table.add_row(method, *(f"{measures[name]:.3f}" for name in names))
+    Console().print(table)
+    with (out / "table.txt").open("w") as file:
+        Console(file=file, width=100).print(table)
+    print(f"overlay video: {out}/overlay.mp4, sheets: {out}/run/sheets, table: {out}/table.txt")

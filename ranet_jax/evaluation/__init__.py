@@ -1,0 +1,1 @@
+"""Segmenting the splits of DAVIS, and scoring masks."""

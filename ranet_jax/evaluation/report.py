@@ -1,0 +1,104 @@
+"""What an evaluation found, written as the benchmark's CSV files, a table and a JSON summary."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ranet_jax.evaluation.metrics import Scores, average
+
+
+def write_csv(folder: Path, split_set: str, results: Mapping[str, list[Scores]]) -> None:
+    """Writes the two CSV files of the benchmark's tool, replacing those of an earlier run.
+
+    Args:
+        folder: where `global_results-{set}.csv` and `per-sequence_results-{set}.csv` go; made
+            where it does not exist.
+        split_set: the set the sequences are from, such as "val".
+        results: the scores of objects 1..N of every sequence, in the order of the rows.
+    """
+    overall = average(chain.from_iterable(results.values()))
+    rows = []
+    for sequence, objects in results.items():
+        for identifier, scores in enumerate(objects, start=1):
+            measures = scores.measures()
+            means = (_format(measures[name]) for name in ("J-Mean", "F-Mean"))
+            rows.append([f"{sequence}_{identifier}", *means])
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_rows(
+        folder / f"global_results-{split_set}.csv", overall, [map(_format, overall.values())]
+    )
+    _write_rows(
+        folder / f"per-sequence_results-{split_set}.csv", ["Sequence", "J-Mean", "F-Mean"], rows
+    )
+
+
+def print_table(results: Mapping[str, list[Scores]]) -> None:
+    """Prints the mean measures of every sequence and the seven numbers of the whole set.
+
+    Args:
+        results: the scores of objects 1..N of every sequence, in the order of the rows.
+    """
+    sequences = Table("Sequence", title="Means over objects")
+    columns = {"J-Mean": "J", "F-Mean": "F", "J&F-Mean": "J&F"}
+    for column in columns.values():
+        sequences.add_column(column, justify="right")
+    for sequence, objects in results.items():
+        measures = average(objects)
+        sequences.add_row(sequence, *(_format(measures[name]) for name in columns))
+
+    overall = Table("Measure", title="Overall")
+    overall.add_column("Value", justify="right")
+    for name, value in average(chain.from_iterable(results.values())).items():
+        overall.add_row(name, _format(value))
+
+    console = Console()
+    console.print(sequences)
+    console.print(overall)
+
+
+def write_summary(path: Path, summary: Mapping[str, object]) -> None:
+    """Writes what a run found as JSON, sorted and indented, replacing that of an earlier run.
+
+    Args:
+        path: the file; its folder must exist.
+        summary: strings, numbers, and lists and mappings of them.
+    """
+    replace_text(path, json.dumps(summary, indent=2, sort_keys=True) + "\n")
+
+
+def _format(fraction: float) -> str:
+    """A measure as the benchmark's tool writes it."""
+    return f"{fraction:.3f}"
+
+
+def _write_rows(path: Path, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    replace_text(path, text.getvalue())
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Puts a text file in place in one step, see `replace_file`."""
+    replace_file(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Puts a file in place in one step, so that an interrupted run leaves the old one or none.
+
+    Args:
+        path: the file; its folder must exist.
+        write: writes what is to be in it to the path that it is handed.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        write(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The paper's pictures, from own results."""

@@ -1,0 +1,1 @@
+"""What people have on disk: images, masks, videos and sound, read and written."""

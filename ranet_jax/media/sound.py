@@ -1,0 +1,86 @@
+"""The sound of a video, carried over into an MP4 of its overlays."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+from av.audio.resampler import AudioResampler
+from av.container import OutputContainer
+from av.packet import Packet
+
+from ranet_jax.errors import InputError
+from ranet_jax.media.video import Sound
+
+COPIED = {"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"}
+"""Codecs that an MP4 holds and players take from one; sound in another is encoded as AAC."""
+
+_AAC_RATE = 48000  # in hertz; AAC has no more than twice that, and not every number below
+
+
+class SoundTrack:
+    """A sound track that is written piece by piece, beside the pictures it belongs to.
+
+    Sound that an MP4 can hold is copied without being decoded. It is read only as it is needed,
+    because a muxer keeps in memory what comes long before its picture.
+    """
+
+    def __init__(self, sound: Sound, container: OutputContainer) -> None:
+        """Adds a stream to a container, before anything is written to it.
+
+        Args:
+            sound: where the sound is.
+            container: the MP4.
+
+        Raises:
+            InputError: the sound cannot be read.
+        """
+        self._sound = sound
+        self._container = container
+        self._source = av.open(sound.path)
+        stream = self._source.streams.audio[0]
+        if stream.codec_context.codec.canonical_name in COPIED:
+            self._stream = container.add_stream_from_template(stream)
+            self._packets = self._source.demux(stream)
+        else:
+            layout = "mono" if stream.codec_context.channels == 1 else "stereo"
+            self._stream = container.add_stream("aac", _AAC_RATE, layout=layout)
+            self._packets = self._encode(layout)
+        self._next = self._read()
+
+    def write_until(self, seconds: Fraction) -> None:
+        """Writes what is to be heard before a time, in seconds since the first picture."""
+        while self._next is not None and self._next.pts * self._next.time_base < seconds:
+            packet, self._next = self._next, None
+            packet.stream = self._stream
+            self._container.mux(packet)
+            self._next = self._read()
+
+    def close(self) -> None:
+        """Closes the source."""
+        self._source.close()
+
+    def _read(self) -> Packet | None:
+        """The next packet, on the clock of the pictures; None after the last."""
+        try:
+            packet = next(self._packets, None)
+        except av.FFmpegError as error:
+            raise InputError(
+                f"the sound of {self._sound.path} cannot be read ({error.strerror}); "
+                "convert the file, or make a copy of it without sound"
+            ) from None
+        if packet is None or packet.pts is None:  # PyAV ends with an empty packet
+            return None
+        delay = round(self._sound.start / packet.time_base)
+        packet.pts -= delay
+        packet.dts -= delay
+        return packet
+
+    def _encode(self, layout: str) -> Iterator[Packet]:
+        """The sound as packets of AAC."""
+        resampler = AudioResampler("fltp", layout, _AAC_RATE)
+        for decoded in self._source.decode(audio=0):
+            for part in resampler.resample(decoded):
+                yield from self._stream.encode(part)
+        for part in resampler.resample(None):
+            yield from self._stream.encode(part)
+        yield from self._stream.encode(None)

@@ -1,0 +1,1 @@
+"""Segmenting your own video."""

@@ -1,0 +1,228 @@
+"""The folder that a segmented video is written into, and how far it has come."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ranet_jax.errors import InputError
+from ranet_jax.media.images import open_image, write_mask
+
+OVERLAY = "overlay.mp4"
+"""The file of the overlay in a folder of results."""
+
+# Beside the results lies how far they have come: the paths of all files of the run, each ended by a
+# NUL, which no file name contains; and what it takes to go on.
+_WRITTEN = Path(".progress", "written")
+_STATE = Path(".progress", "state.npz")
+
+
+class Results:
+    """The results of one video: `masks/NAME.png` and `probabilities/ID/NAME.png`.
+
+    Every file appears under its name when it is complete, and a frame counts as finished when all
+    of its files are there. What it takes to go on is kept after every frame, so that a run may be
+    killed at any moment.
+
+    Attributes:
+        finished: number of finished frames.
+        labels: `Tracker.labels` after the last of them; None if there are none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, object],
+        marks: Mapping[int, int],
+        *,
+        resume: bool,
+    ) -> None:
+        """Begins a folder, or goes on with one.
+
+        Args:
+            folder: of the results; is made.
+            settings: JSON by its name; all that the masks depend on beside masks and video.
+            marks: checksum of each mask that is given, by frame index.
+            resume: whether frames that are in the folder are kept.
+
+        Raises:
+            InputError: there are results in the folder and they are not to be kept, or they are
+                and were made with other settings.
+        """
+        self._folder = folder
+        self._settings = json.loads(json.dumps(settings))  # as they are read back
+        self._marks = {str(index): checksum for index, checksum in marks.items()}
+        self._video: list[object] | None = None
+        self.finished = 0
+        self.labels: np.ndarray | None = None
+        if not resume and (folder / _WRITTEN).exists():
+            raise InputError(f"{folder} holds results; give --resume, --overwrite or another --out")
+        if resume and (folder / _STATE).exists():
+            self._read_state()
+        (folder / _WRITTEN).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "masks").mkdir(exist_ok=True)
+        self._note(folder / OVERLAY)
+
+    def _read_state(self) -> None:
+        """Reads how far the results have come, and checks that the same run goes on."""
+        with np.load(self._folder / _STATE) as state:
+            known = json.loads(str(state["known"]))
+            self.finished, self.labels = int(state["finished"]), state["labels"]
+        differing = [
+            name for name, value in self._settings.items() if known["settings"].get(name) != value
+        ]
+        used = [
+            {index: checksum for index, checksum in marks.items() if int(index) < self.finished}
+            for marks in (known["marks"], self._marks)
+        ]
+        if used[0] != used[1]:
+            differing.append("masks")
+        if differing:
+            raise InputError(
+                f"{self._folder} was begun with other settings ({', '.join(differing)}); go on "
+                "with the same ones, or start anew with --overwrite"
+            )
+        self._video = known["video"]
+
+    def check_video(self, name: str, checksum: int) -> None:
+        """Notes which video the results are of, or refuses to go on with another one.
+
+        Args:
+            name: of its first frame.
+            checksum: of its first frame.
+
+        Raises:
+            InputError: the finished frames are of a video with another first frame.
+        """
+        if self._video not in (None, [name, checksum]):
+            raise InputError(
+                f"{self._folder} was begun with another video, which has another first frame; "
+                "go on with the same one, or start anew with --overwrite"
+            )
+        self._video = [name, checksum]
+
+    def write(
+        self,
+        index: int,
+        name: str,
+        mask: np.ndarray,
+        labels: np.ndarray,
+        probability: Mapping[int, np.ndarray],
+    ) -> None:
+        """Writes what belongs to a frame.
+
+        Args:
+            index: of the frame, which must be the first that is not finished.
+            name: of the frame.
+            mask: ids, uint8 [h, w].
+            labels: `Tracker.labels` after the frame.
+            probability: of each id, uint8 [h, w].
+        """
+        if index != self.finished:
+            raise RuntimeError(f"frame {index} cannot be written after {self.finished} frames")
+        grey = {
+            self._folder / "probabilities" / str(one) / f"{name}.png": image
+            for one, image in probability.items()
+        }
+        self._note(self._mask_path(name), *grey)
+        for path, image in grey.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, Image.fromarray(image).save)
+        _write_whole(self._mask_path(name), lambda path: write_mask(path, mask))
+        known = {"settings": self._settings, "marks": self._marks, "video": self._video}
+        state = {
+            "finished": index + 1,
+            "labels": labels,
+            "known": json.dumps(known),
+        }
+        _write_whole(self._folder / _STATE, lambda path: np.savez_compressed(path, **state))
+        self.finished, self.labels = index + 1, labels
+
+    def read_mask(self, name: str) -> np.ndarray:
+        """The mask of a finished frame, uint8 [h, w]."""
+        return np.asarray(open_image(self._mask_path(name)))
+
+    def _mask_path(self, name: str) -> Path:
+        return self._folder / "masks" / f"{name}.png"
+
+    def _note(self, *paths: Path) -> None:
+        """Notes which files are going to be written, before they are."""
+        with (self._folder / _WRITTEN).open("ab") as file:
+            file.writelines(os.fsencode(path.relative_to(self._folder)) + b"\0" for path in paths)
+
+
+def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuses a folder that results cannot be written into without losing something.
+
+    Args:
+        folder: of the results; need not exist.
+        overwrite: whether `remove_results` will empty it first.
+        resume: whether the results in it are to be kept.
+
+    Raises:
+        InputError: it is not empty and neither is wished, there is nothing to go on with, or there
+            are files in it where results go, which this program did not write.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; choose another --out")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (overwrite or resume):
+        raise InputError(
+            f"{folder} is not empty; give --resume to go on with it, --overwrite to replace the "
+            "results in it, or another --out"
+        )
+    if resume and not (folder / _WRITTEN).exists():
+        raise InputError(f"{folder} holds no results to go on with; choose another --out")
+    own = set(_read_written(folder))
+    places = [*folder.glob("masks/*.png"), *folder.glob("probabilities/*/*.png"), folder / OVERLAY]
+    for path in places:
+        if path.exists() and not path.name.startswith(".") and path not in own:
+            raise InputError(
+                f"{path} was not written by this program, which would replace it; "
+                "move it away or choose another --out"
+            )
+
+
+def remove_results(folder: Path) -> None:
+    """Removes all files that a run has written into a folder, and no other."""
+    for path in _read_written(folder):
+        for file in (path, _partial(path)):
+            file.unlink(missing_ok=True)
+        for parent in (path.parent, path.parent.parent):
+            if parent.is_relative_to(folder) and parent != folder and _is_empty(parent):
+                parent.rmdir()
+    for path in (folder / _STATE, _partial(folder / _STATE), folder / _WRITTEN):
+        path.unlink(missing_ok=True)
+    if _is_empty(path.parent):
+        path.parent.rmdir()
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder exists and has nothing in it."""
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _read_written(folder: Path) -> list[Path]:
+    """The files that a run has written into a folder, or was about to."""
+    path = folder / _WRITTEN
+    names = path.read_bytes().split(b"\0")[:-1] if path.exists() else []
+    return [folder / os.fsdecode(name) for name in names]
+
+
+def _partial(path: Path) -> Path:
+    """Where a file is while it is not complete; its suffix says what to write."""
+    return path.with_name(f".{path.name}")
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Has a file written that appears under its name only when it is complete."""
+    partial = _partial(path)
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,118 @@
+"""Scoring a few sequences during training."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+import numpy as np
+
+from ranet_jax.data.davis import SPLITS, find_sequences
+from ranet_jax.data.synthetic import generate_clip
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation.metrics import average, score_sequence
+from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.segmenter import Segmenter
+
+
+class Clip(NamedTuple):
+    """A video with all of its masks.
+
+    Attributes:
+        name: of the video.
+        frames: uint8 RGB [h, w, 3] each.
+        masks: uint8 [h, w] each, ids.
+    """
+
+    name: str
+    frames: list[np.ndarray]
+    masks: list[np.ndarray]
+
+
+def generate_clips(seed: int, count: int, frames: int, size: tuple[int, int]) -> list[Clip]:
+    """Generates clips with exact masks, one object each."""
+    clips = []
+    for number in range(count):
+        made = generate_clip(np.random.default_rng([seed, number]), frames, size)
+        clips.append(Clip(f"clip{number}", *map(list, made)))
+    return clips
+
+
+def read_clips(
+    split_name: str, data_dir: Path, names: list[str], max_frames: int | None
+) -> list[Clip]:
+    """Reads sequences of DAVIS."""
+    split = SPLITS[split_name]
+    return [
+        Clip(
+            sequence.name,
+            [read_frame(path) for path in sequence.frames],
+            [read_mask(path, binary=split.binary) for path in sequence.masks],
+        )
+        for sequence in find_sequences(data_dir, split, names, max_frames)
+    ]
+
+
+class Validator:
+    """Scores averaged weights on the same clips again and again, compiled once.
+
+    Attributes:
+        clips: to score; empty where the configuration asks for none.
+    """
+
+    def __init__(self, config: ml_collections.ConfigDict, model: RANet, precision: str) -> None:
+        """Loads the clips.
+
+        Args:
+            config: `every` (steps; 0 never), `kind` ("davis" or "generated"), and where the clips
+                are.
+            model: the network.
+            precision: of the computation.
+        """
+        self._every = config.every
+        self.clips: list[Clip] = []
+        if config.every and config.kind == "generated":
+            self.clips = generate_clips(config.seed, config.count, config.frames, model.canvas)
+        elif config.every:
+            self.clips = read_clips(
+                config.split,
+                Path(config.data_dir),
+                list(config.sequences),
+                config.max_frames or None,
+            )
+        short = [clip.name for clip in self.clips if len(clip.frames) < 3]
+        if short:
+            raise InputError(
+                f"validation has nothing to score in {', '.join(short)}, because the first and the "
+                "last frame do not count; raise validation.max_frames or choose other sequences"
+            )
+        if self.clips:
+            # The parameters are replaced before each use.
+            self._segmenter = Segmenter(model, init_params(model, 0), precision)
+
+    def is_due(self, step: int, steps: int) -> bool:
+        """Whether the weights of a step of `steps` are to be scored; the last ones always are."""
+        return bool(self.clips) and (step % self._every == 0 or step == steps)
+
+    def score(self, params: Any) -> dict[str, float]:
+        """Segments and scores all clips.
+
+        Args:
+            params: of the network.
+
+        Returns:
+            Means over all objects: `J`, `F` and `J&F`.
+        """
+        self._segmenter.params = jax.device_put(params)
+        measures = average(
+            scores for clip in self.clips for scores in score_clip(self._segmenter, clip)
+        )
+        return {name: measures[f"{name}-Mean"] for name in ("J&F", "J", "F")}
+
+
+def score_clip(segmenter: Segmenter, clip: Clip) -> list:
+    """Segments a clip from its first mask and scores it; see `metrics.score_sequence`."""
+    tracker = segmenter.start(clip.frames[0], clip.masks[0])
+    predictions = [clip.masks[0], *map(tracker.step, clip.frames[1:])]
+    return score_sequence(predictions, clip.masks, clip.name)
