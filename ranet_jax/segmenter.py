@@ -102,9 +102,9 @@ def build(
             previous[None],
         )[0]
         present = state.cells.any(axis=-1)
-        probability = find_probability(logits.astype(wide), present, model.decision)
+        probability = find_probability(logits.astype(wide), present, model.activation)
         probability = paste_probability(jnp.moveaxis(probability, 0, -1), box)  # [h, w, slots]
-        labels = choose_labels(probability, model.decision)
+        labels = choose_labels(probability, model.activation)
         output = (labels, probability) if probabilities else labels
         return state.replace(labels=labels), output
 

@@ -27,7 +27,7 @@ RATE = 1e-3  # an untrained network is to learn in few steps
 @functools.cache
 def learner():
     """Shared by all tests, which have two objects each, because a gradient takes XLA 20 s."""
-    model = RANet(blocks=(1, 1, 1, 1), width=8, canvas=CANVAS, kept=10)
+    model = RANet(blocks=(1, 1, 1, 1), width=8, head_width=8, canvas=CANVAS, top_k=10)
     return OnlineLearner(Segmenter(model, init_params(model, 0)), steps=3, rate=RATE)
 
 

@@ -19,6 +19,12 @@ for _name in ("absl", "asyncio"):
 RUN_FOLDER = "checkpoints"
 """Where a training run keeps its checkpoints, below its work folder."""
 
+OLD_FIELDS = {"kept": "top_k", "rule": "ranking_rule", "decision": "activation"}
+"""What fields of a network, as described in checkpoints of earlier versions, are called now."""
+
+AVERAGES = ("ema_params", "average")
+"""What the averaged weights are called in a training run's checkpoint, and in an earlier one's."""
+
 
 class Network(NamedTuple):
     """A network with its parameters.
@@ -47,13 +53,14 @@ def describe_model(model: RANet) -> dict[str, Any]:
 
 
 def build_model(description: dict[str, Any]) -> RANet:
-    """The network of a description by `describe_model`."""
-    return RANet(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in description.items()
-        }
-    )
+    """The network of a description by `describe_model`, of this or an earlier version."""
+    fields = {
+        OLD_FIELDS.get(key, key): tuple(value) if isinstance(value, list) else value
+        for key, value in description.items()
+    }
+    # Once all widths followed that of the stem.
+    fields.setdefault("head_width", fields["width"])
+    return RANet(**fields)
 
 
 def check_destination(path: Path) -> None:
@@ -102,7 +109,7 @@ def load_network(path: Path) -> Network:
         metadata = ocp.metadata(path.resolve())
         model = build_model(metadata.custom_metadata["model"])
         stored = metadata.metadata
-        name = "average" if "average" in stored else "params"
+        name = next((name for name in AVERAGES if name in stored), "params")
         stored_params = stored[name]
     except InputError:
         raise
