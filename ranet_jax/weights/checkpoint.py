@@ -11,6 +11,8 @@ from orbax.checkpoint import v1 as ocp
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params
+from ranet_jax.models.ranking import CELL
+from ranet_jax.protocol import RELEASED, Protocol
 
 # orbax reports what it cannot read in warnings of many lines; here the error says it in one.
 for _name in ("absl", "asyncio"):
@@ -34,11 +36,13 @@ class Network(NamedTuple):
         params: its parameters, float32.
         unused: tensors of an imported released file that the network does not use, by their PyTorch
             name; kept so that an export gives back what was imported.
+        protocol: what is done around it.
     """
 
     model: RANet
     params: Any
     unused: dict[str, Any]
+    protocol: Protocol = RELEASED
 
 
 def describe_model(model: RANet) -> dict[str, Any]:
@@ -81,16 +85,43 @@ def save_network(path: Path, network: Network) -> None:
     """
     check_destination(path)
     tree = {"params": network.params, "unused": network.unused}
-    description = {"model": describe_model(network.model)}
+    protocol = dataclasses.asdict(network.protocol)
+    description = {"model": describe_model(network.model), "protocol": protocol}
     ocp.save(path.resolve(), tree, custom_metadata=description)
 
 
-def load_network(path: Path) -> Network:
+def change_canvas(model: RANet, canvas: tuple[int, int] | None, what: str) -> RANet:
+    """Puts a network on another canvas.
+
+    Args:
+        model: the network.
+        canvas: height and width; its own when None.
+        what: how to call the network in the error.
+
+    Returns:
+        The network on that canvas.
+
+    Raises:
+        InputError: the canvas is none, or the network's weights are tied to theirs.
+    """
+    if canvas is None or canvas == model.canvas:
+        return model
+    h, w = canvas
+    if min(canvas) < 2 * CELL or h % CELL or w % CELL:
+        raise InputError(f"canvas {h}x{w}: give multiples of {CELL} from {2 * CELL} on")
+    if model.is_tied_to_canvas:
+        own = "x".join(map(str, model.canvas))
+        raise InputError(f"{what} has weights that are tied to the canvas {own}; leave it out")
+    return model.clone(canvas=canvas)
+
+
+def load_network(path: Path, canvas: tuple[int, int] | None = None) -> Network:
     """Reads a network.
 
     Args:
         path: a folder written by `save_network`; or the work folder of a training run, or one of
             the checkpoints in it, whose averaged weights are read (the newest checkpoint's).
+        canvas: to put it on, see `change_canvas`.
 
     Returns:
         The network.
@@ -108,6 +139,7 @@ def load_network(path: Path) -> Network:
             path = _find_newest(path / RUN_FOLDER)
         metadata = ocp.metadata(path.resolve())
         model = build_model(metadata.custom_metadata["model"])
+        protocol = Protocol(**metadata.custom_metadata.get("protocol", {}))
         stored = metadata.metadata
         name = next((name for name in AVERAGES if name in stored), "params")
         stored_params = stored[name]
@@ -116,13 +148,14 @@ def load_network(path: Path) -> Network:
     except Exception as error:  # orbax raises many kinds, and each means the same to the user
         raise _describe_damage(path, error) from None
     check_params(stored_params, model, f"checkpoint {path}")
+    model = change_canvas(model, canvas, f"checkpoint {path}")
     try:
         # As NumPy arrays, whatever device they were saved from.
         wanted = {key: _make_abstract(stored[key], key in (name, "unused")) for key in stored}
         tree = ocp.load(path.resolve(), wanted)
     except Exception as error:
         raise _describe_damage(path, error) from None
-    return Network(model, tree[name], tree.get("unused", {}))
+    return Network(model, tree[name], tree.get("unused", {}), protocol)
 
 
 def _make_abstract(tree: Any, wanted: bool) -> Any:
