@@ -36,9 +36,17 @@ class Protocol:
             in the frame that was cut to the box; 0 for no limit. Because the box follows the
             object, so does the distance: a box is 1.5 times as large as the objects. An object
             whose previous mask is empty can be anywhere.
+        frame_canvas: height and width of the canvas on which frames and masks are kept, and from
+            which a box is cut; None for the network's own, as released. On a larger one, small
+            objects are seen sharply by a network whose own canvas is small.
     """
 
     locality: float = 0.0
+    frame_canvas: tuple[int, int] | None = None
+
+    def find_frame_canvas(self, model: RANet) -> tuple[int, int]:
+        """Height and width of the canvas on which frames and masks are kept."""
+        return self.frame_canvas or model.canvas
 
 
 RELEASED = Protocol()
@@ -52,7 +60,8 @@ class State:
     Attributes:
         kernels: of the template, [positions, c].
         cells: each slot's share of each template cell, float32 or wider, [n, positions].
-        labels: masks of the last frame on the canvas, uint8 [h, w]: 0 background, i for slot i.
+        labels: masks of the last frame on the frame canvas, uint8 [h, w]: 0 background, i for
+            slot i.
     """
 
     kernels: Array
@@ -114,24 +123,26 @@ def build(
     Returns:
         `init(params, frame, labels) -> state` and `step(params, state, frame) -> (state, labels)`.
         Frames are uint8 RGB [h, w, 3] and labels uint8 [h, w], 0 background and i for slot i, both
-        on the canvas of the model; see `Canvas` for other sizes. With `probabilities`, the pair
-        (labels, each slot's probability [h, w, slots], float32 or wider) in place of the labels.
+        on the frame canvas of the protocol; see `Canvas` for other sizes. With `probabilities`, the
+        pair (labels, each slot's probability [h, w, slots], float32 or wider) in place of the
+        labels.
     """
     dtype = PRECISIONS[precision]
     wide = jnp.promote_types(dtype, jnp.float32)
+    frame_canvas = protocol.find_frame_canvas(model)
 
-    def cut(frame: Array, box: Array) -> Array:  # [h, w, 3] -> [1, h, w, 3]
-        return cut_frame(normalize_frame(frame, wide), box).astype(dtype)[None]
+    def cut(frame: Array, box: Array) -> Array:  # [h, w, 3] -> [1, canvas height, width, 3]
+        return cut_frame(normalize_frame(frame, wide), box, model.canvas).astype(dtype)[None]
 
     def init(params: Any, frame: Array, labels: Array) -> State:
         box = find_box(labels > 0)
         kernels = model.apply({"params": params}, cut(frame, box), method="template")[0]
-        cells = pool_mask(split_labels(cut_labels(labels, box), slots, wide))
+        cells = pool_mask(split_labels(cut_labels(labels, box, model.canvas), slots, wide))
         return State(kernels, cells, labels)
 
     def step(params: Any, state: State, frame: Array) -> tuple[State, Array]:
         box = find_box(state.labels > 0)
-        previous = split_labels(cut_labels(state.labels, box), slots, wide)
+        previous = split_labels(cut_labels(state.labels, box, model.canvas), slots, wide)
         logits = model.apply(
             {"params": params},
             state.kernels[None],
@@ -144,7 +155,8 @@ def build(
         if protocol.locality:
             near = find_neighbourhood(previous, protocol.locality)
             probability = jnp.where(near, probability, 0)
-        probability = paste_probability(jnp.moveaxis(probability, 0, -1), box)  # [h, w, slots]
+        # [h, w, slots] of the frame.
+        probability = paste_probability(jnp.moveaxis(probability, 0, -1), box, frame_canvas)
         labels = choose_labels(probability, model.activation)
         output = (labels, probability) if probabilities else labels
         return state.replace(labels=labels), output

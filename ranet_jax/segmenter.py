@@ -35,6 +35,7 @@ class Segmenter:
         precision: of the computation.
         probabilities: whether trackers give them too.
         protocol: what is done around the network.
+        frame_canvas: height and width of what `init` and `step` take.
         compile_seconds: spent on compilation so far.
     """
 
@@ -63,6 +64,7 @@ class Segmenter:
         self.precision = precision
         self.probabilities = probabilities
         self.protocol = protocol
+        self.frame_canvas = protocol.find_frame_canvas(model)
         if precision == "float64" and not jax.config.jax_enable_x64:
             raise InputError("float64 needs jax.config.update('jax_enable_x64', True) beforehand")
         self.compile_seconds = 0.0
@@ -116,7 +118,7 @@ class Segmenter:
         slots = find_slots(objects)
         if slots not in self._compiled:
             start = time.perf_counter()
-            h, w = self.model.canvas
+            h, w = self.frame_canvas
             frame = jax.ShapeDtypeStruct((h, w, 3), jnp.uint8)
             labels = jax.ShapeDtypeStruct((h, w), jnp.uint8)
             functions = build(
@@ -160,7 +162,7 @@ class Tracker:
         ids: ids of the objects, ascending; slot i holds `ids[i - 1]`.
         probability: each object's, float32 [h, w, objects] in the order of `ids`, for the frame of
             the last `step`; None before it, or without `Segmenter.probabilities`.
-        labels: the last masks on the network's canvas, uint8, i for slot i; what `restore` takes.
+        labels: the last masks on the frame canvas, uint8, i for slot i; what `restore` takes.
     """
 
     def __init__(
@@ -170,7 +172,7 @@ class Tracker:
         check_frame(frame)
         self._segmenter = segmenter
         self._params = segmenter.params if params is None else params
-        self._canvas = Canvas(frame.shape[:2], segmenter.model.canvas)
+        self._canvas = Canvas(frame.shape[:2], segmenter.frame_canvas)
         self.mark(frame, mask)
 
     def mark(self, frame: np.ndarray, mask: np.ndarray) -> None:

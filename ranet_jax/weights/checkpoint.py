@@ -56,6 +56,12 @@ def describe_model(model: RANet) -> dict[str, Any]:
     }
 
 
+def describe_network(network: Network) -> dict[str, Any]:
+    """What is written beside a network's parameters, as JSON."""
+    protocol = dataclasses.asdict(network.protocol)
+    return {"model": describe_model(network.model), "protocol": protocol}
+
+
 def build_model(description: dict[str, Any]) -> RANet:
     """The network of a description by `describe_model`, of this or an earlier version."""
     fields = {
@@ -85,9 +91,14 @@ def save_network(path: Path, network: Network) -> None:
     """
     check_destination(path)
     tree = {"params": network.params, "unused": network.unused}
-    protocol = dataclasses.asdict(network.protocol)
-    description = {"model": describe_model(network.model), "protocol": protocol}
-    ocp.save(path.resolve(), tree, custom_metadata=description)
+    ocp.save(path.resolve(), tree, custom_metadata=describe_network(network))
+
+
+def build_protocol(description: dict[str, Any]) -> Protocol:
+    """The protocol of a description by `describe_network`; the released one where it has none."""
+    fields = description.get("protocol", {})
+    canvas = fields.get("frame_canvas")
+    return Protocol(**fields | {"frame_canvas": canvas and tuple(canvas)})
 
 
 def change_canvas(model: RANet, canvas: tuple[int, int] | None, what: str) -> RANet:
@@ -139,7 +150,7 @@ def load_network(path: Path, canvas: tuple[int, int] | None = None) -> Network:
             path = _find_newest(path / RUN_FOLDER)
         metadata = ocp.metadata(path.resolve())
         model = build_model(metadata.custom_metadata["model"])
-        protocol = Protocol(**metadata.custom_metadata.get("protocol", {}))
+        protocol = build_protocol(metadata.custom_metadata)
         stored = metadata.metadata
         name = next((name for name in AVERAGES if name in stored), "params")
         stored_params = stored[name]
