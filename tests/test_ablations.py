@@ -13,7 +13,7 @@ import pytest
 from configs import davis16_finetune, davis17_finetune, demo, static_pretrain, static_pretrain_multi
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_labels, find_box
-from ranet_jax.models import ranet
+from ranet_jax.models import ablations, ranet
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.decoder import Decoder
 from ranet_jax.models.ranet import RANet, abstract_params, init_params, small_ranet
@@ -149,7 +149,7 @@ def test_features_hand_on_both_frames_and_are_never_correlated(float64, monkeypa
     def fail(*_):
         raise AssertionError("correlated")
 
-    monkeypatch.setattr(ranet, "correlate", fail)
+    monkeypatch.setattr(ablations, "correlate", fail)
     kernels, cells, matching = draw()
     streams = receive(
         tiny(selection="features", ranking_rule=ranking_rule), kernels, cells, matching
@@ -163,7 +163,7 @@ def test_features_hand_on_both_frames_and_are_never_correlated(float64, monkeypa
                 np.testing.assert_allclose(maps[i, ..., c], interpolate(grid), atol=1e-12)
     assert np.abs(streams[0][0] - streams[0][1]).max() > 0.1, "objects can be told apart"
     monkeypatch.undo()
-    monkeypatch.setattr(ranet, "correlate", fail)
+    monkeypatch.setattr(ablations, "correlate", fail)
     with pytest.raises(AssertionError, match="correlated"):
         receive(tiny(selection="spatial"), kernels, cells, matching)
 

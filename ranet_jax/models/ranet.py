@@ -8,15 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.decoder import Decoder
-from ranet_jax.models.ranking import (
-    CELL,
-    RankingAttention,
-    correlate,
-    keep_order,
-    pair_features,
-    take_maximum,
-)
+from ranet_jax.models.ranking import CELL, RankingAttention, correlate
 from ranet_jax.models.resnet import RESNET_BLOCKS, Encoder
 
 
@@ -34,8 +28,7 @@ class RANet(nn.Module):
         top_k: similarity maps that each stream keeps; zero maps fill up what a canvas lacks.
         ranking_rule: how objects are ranked, "single" or "multi"; see `RankingAttention`.
         selection: what the decoder gets of template and current frame. "ranking", as released; or
-            an ablation of the paper: "spatial" (`keep_order`), "maximum" (`take_maximum`) or
-            "features" (`pair_features`).
+            an ablation of the paper, see `ablations.ABLATIONS`.
         learned_scores: whether a network adds to the maps' scores, as released; if not, maps are
             ranked by their maximum alone, and no weight depends on the canvas.
         use_previous: whether the decoder gets the previous mask; if not, it gets zeros, in training
@@ -72,7 +65,9 @@ class RANet(nn.Module):
     @property
     def is_tied_to_canvas(self) -> bool:
         """Whether the shapes of its weights depend on the canvas."""
-        return self.selection == "spatial" or (self.selection == "ranking" and self.learned_scores)
+        if self.selection == "ranking":
+            return self.learned_scores
+        return ABLATIONS[self.selection].is_tied_to_canvas
 
     def template(self, frame: Array) -> Array:
         """Turns template frames into kernels; computed once for a video.
@@ -111,14 +106,10 @@ class RANet(nn.Module):
 
     def _select(self, kernels: Array, matching: Array, cells: Array) -> tuple[Array, Array]:
         """What the decoder gets for foreground and background, each [b, n, y, x, channels]."""
-        if self.selection == "features":
-            return pair_features(kernels, matching, cells, self.ranking_rule)
-        similarity = correlate(kernels, matching)
-        if self.selection == "spatial":
-            return keep_order(similarity, cells, self.ranking_rule)
-        if self.selection == "maximum":
-            return take_maximum(similarity, cells, self.ranking_rule)
-        return self.ranking(similarity, cells)
+        if self.selection == "ranking":
+            return self.ranking(correlate(kernels, matching), cells)
+        select = ABLATIONS[self.selection].select
+        return select(kernels, matching, cells, self.ranking_rule)
 
 
 def small_ranet(ranking_rule: str = "single") -> RANet:

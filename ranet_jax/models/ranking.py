@@ -5,8 +5,7 @@ correlation with the current frame is one similarity map. RAM scores the maps, k
 the foreground and the best for the background, and hands them on in descending order of score, so
 that the decoder's channels mean "best match first" for whatever object.
 
-What the paper's ablations hand to the decoder instead stands at the end: `keep_order`,
-`take_maximum` and `pair_features`.
+What the paper's ablations hand to the decoder instead is in `models/ablations.py`.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ranet_jax.models.layers import ConvBlock, ResBlock, upsample, widen
+from ranet_jax.models.layers import ConvBlock, ResBlock, widen
 
 CELL = 32
 """Side, in pixels, of the cell of the canvas that one template position stands for."""
@@ -227,69 +226,3 @@ def select_maps(similarity: Array, scores: Array, weights: Array, top_k: int) ->
     maps = jax.vmap(lambda sample, chosen: sample[chosen])(similarity, index % positions)
     maps = jnp.moveaxis(weight * maps, 2, -1)
     return jnp.pad(maps, [(0, 0)] * 4 + [(0, top_k - count)]) if count < top_k else maps
-
-
-def keep_order(similarity: Array, cells: Array, ranking_rule: str) -> tuple[Array, Array]:
-    """The ablation without ranking: the maps of all positions, in their spatial order.
-
-    Args:
-        similarity: [b, positions, y, x].
-        cells: each object's share of each template cell, [b, n, positions], 0..1.
-        ranking_rule: what the background is, see `weigh_streams`.
-
-    Returns:
-        Foreground and background maps, each [b, n, y, x, positions]; channel j is the map of
-        position j times its weight, so zero outside the stream.
-    """
-    maps = weigh_streams(cells, ranking_rule)[..., None, None] * similarity[:, None, None]
-    maps = jnp.moveaxis(maps, 3, -1)  # [b, 2, n, y, x, positions]
-    return maps[:, 0], maps[:, 1]
-
-
-def take_maximum(similarity: Array, cells: Array, ranking_rule: str) -> tuple[Array, Array]:
-    """The ablation that keeps one map a stream: at each place the maximum over its maps.
-
-    Maps outside the stream do not take part: as zero maps they would win wherever all of the
-    stream's are negative. A stream without maps gives zero.
-
-    Args:
-        similarity: [b, positions, y, x].
-        cells: each object's share of each template cell, [b, n, positions], 0..1.
-        ranking_rule: what the background is, see `weigh_streams`.
-
-    Returns:
-        Foreground and background map, each [b, n, y, x, 1].
-    """
-    weights = weigh_streams(cells, ranking_rule)[..., None, None]  # [b, 2, n, positions, 1, 1]
-    inside = weights > 0
-    highest = jnp.where(inside, weights * similarity[:, None, None], -jnp.inf).max(axis=3)
-    highest = jnp.where(inside.any(axis=3), highest, 0)[..., None]  # [b, 2, n, y, x, 1]
-    return highest[:, 0], highest[:, 1]
-
-
-def pair_features(
-    kernels: Array, matching: Array, cells: Array, ranking_rule: str
-) -> tuple[Array, Array]:
-    """The ablation without correlation: matching features of both frames, place by place.
-
-    The paper does not say how the template's mask comes in. Here the template's features are
-    weighted by it as the similarity maps would be, and objects differ by nothing else.
-
-    Args:
-        kernels: of the template, [b, positions, c].
-        matching: feature of the current frame, [b, y, x, c].
-        cells: each object's share of each template cell, [b, n, positions], 0..1.
-        ranking_rule: what the background is, see `weigh_streams`.
-
-    Returns:
-        For foreground and background, each [b, n, y, x, 2 * c]: the weighted kernels, laid out over
-        the template and upsampled to the current frame's size, then the current frame's feature.
-    """
-    _, y, x, c = matching.shape
-    weights = weigh_streams(cells, ranking_rule)  # [b, 2, n, positions]
-    template = weights[..., None] * kernels[:, None, None]
-    template = upsample(template.reshape(-1, y // 2, x // 2, c), 2)
-    template = template.reshape(*weights.shape[:3], y, x, c)
-    current = jnp.broadcast_to(matching[:, None, None], template.shape)
-    paired = jnp.concatenate([template, current], axis=-1)
-    return paired[:, 0], paired[:, 1]
