@@ -13,7 +13,7 @@ import pytest
 from configs import davis16_finetune, davis17_finetune, demo, static_pretrain, static_pretrain_multi
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_labels, find_box
-from ranet_jax.models import ablations, ranet
+from ranet_jax.models import ablations
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.decoder import Decoder
 from ranet_jax.models.ranet import RANet, abstract_params, init_params, small_ranet
