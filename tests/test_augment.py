@@ -338,3 +338,12 @@ def test_colours_are_equal_for_the_pair_and_a_little_apart():
         assert np.ptp(template @ grey) < 1e-9
     for matrix in draw_colours(PLAIN, generator):
         np.testing.assert_allclose(matrix, np.eye(3, 4), atol=1e-12)
+
+
+def test_an_object_outside_a_covering_image_is_fitted_in():
+    image = np.full((300, 100, 3), 80, np.uint8)
+    mask = np.zeros((300, 100), np.uint8)
+    mask[2:12, 40:60] = 1  # a tall image that covers a wide canvas shows its middle alone
+    numbers = Augmentation((160, 288), pasted_objects=0, cover=True)
+    example = make_static_example(image, mask, numbers, np.random.default_rng(0))
+    assert (example.template_labels == 1).any() and (example.labels == 1).any()

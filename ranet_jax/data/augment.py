@@ -7,7 +7,7 @@ view through that of a previous mask, which is damaged.
 Everything follows from the arguments and the generator's state, bit for bit.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import cv2
@@ -247,6 +247,8 @@ def make_static_example(
     """
     flip = generator.random() < augmentation.flip
     for strength in _STRENGTHS:
+        if not strength:  # what covers the canvas may have its object outside
+            augmentation = replace(augmentation, cover=False)
         template, current = (
             _warp_view(
                 image,
