@@ -18,7 +18,8 @@ from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.decoder import Decoder
 from ranet_jax.models.ranet import RANet, abstract_params, init_params, small_ranet
 from ranet_jax.models.resnet import Encoder, Features
-from ranet_jax.segmenter import Segmenter, State, build
+from ranet_jax.protocol import State, build
+from ranet_jax.segmenter import Segmenter
 from ranet_jax.training import loop as training
 from ranet_jax.training.loop import check_recipe, make_model, open_state, start_state
 from ranet_jax.training.update import compute_loss, predict

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ranet_jax.data.augment import (
-    VIDEO,
     Augmentation,
     draw_colours,
     make_static_example,
@@ -43,6 +42,15 @@ PLAIN = Augmentation(
     colour_apart=0,
     damage=NO_DAMAGE,
     box_jitter=0,
+)
+VIDEO = Augmentation(
+    spline=0.0,
+    rotation=5.0,
+    scaling=0.1,
+    shift=0.05,
+    damage=Damage(
+        spline=0.03, rotation=3.0, scaling=0.03, shift=0.03, growth=0.03, missing_probability=0.2
+    ),
 )
 GEOMETRY = Augmentation(colour=0, colour_apart=0)
 

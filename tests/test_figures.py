@@ -26,7 +26,8 @@ from ranet_jax.figures.inspection import (
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.models.ranking import RankingAttention
-from ranet_jax.segmenter import Segmenter, build
+from ranet_jax.protocol import build
+from ranet_jax.segmenter import Segmenter
 from ranet_jax.tables.build import read_run
 from ranet_jax.tables.published import SCORES, TABLES
 from ranet_jax.weights.checkpoint import Network, save_network

@@ -11,7 +11,8 @@ from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.segmenter import SLOTS, Segmenter, State, build
+from ranet_jax.protocol import SLOTS, State, build
+from ranet_jax.segmenter import Segmenter
 
 
 @functools.cache

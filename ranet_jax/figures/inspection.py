@@ -18,7 +18,8 @@ from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import CELL, correlate, split_labels, weigh_streams
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.segmenter import State, build, find_ids, find_slots
+from ranet_jax.protocol import State, build, find_slots
+from ranet_jax.segmenter import find_ids
 from ranet_jax.training.update import predict
 from ranet_jax.weights.checkpoint import Network
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import open_image
-from ranet_jax.segmenter import SLOTS
+from ranet_jax.protocol import SLOTS
 
 
 class UserMask(NamedTuple):

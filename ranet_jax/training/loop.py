@@ -22,7 +22,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.sheets import draw_sheet
 from ranet_jax.models.ranet import RANet, compact_ranet, init_params, small_ranet
 from ranet_jax.models.resnet import RESNET_BLOCKS
-from ranet_jax.segmenter import PRECISIONS
+from ranet_jax.protocol import PRECISIONS
 from ranet_jax.training import parallel
 from ranet_jax.training.run_log import Journal
 from ranet_jax.training.update import (

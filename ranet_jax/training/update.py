@@ -15,7 +15,7 @@ from ranet_jax.models.losses import dice_loss, segmentation_loss
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import pool_mask, split_labels
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.segmenter import PRECISIONS
+from ranet_jax.protocol import PRECISIONS
 from ranet_jax.training import parallel
 
 
