@@ -113,7 +113,7 @@ def test_examples_follow_from_seed_and_step_alone():
 def test_the_recipe_is_that_of_stage_1():
     config = get_config()
     assert pytest.approx(config.optimizer.learning_rate / 10) == online.RATE
-    augmentation = make_augmentation(config, (480, 864))
+    augmentation = make_augmentation(config.augmentation, (480, 864))
     # Objects of other images are pasted by the loader, and there are none here.
     ours = vars(Augmentation()) | {"pasted_objects": config.augmentation.pasted_objects}
     assert ours == vars(augmentation)

@@ -286,13 +286,12 @@ def test_every_recipe_is_complete_and_says_what_it_needs():
     for recipe in RECIPES:
         config = recipe.get_config()
         model = make_model(config)
-        augmentation = make_augmentation(config, model.canvas)
-        given = set(config.augmentation.keys())
-        fields = {field.name for field in dataclasses.fields(Augmentation)}
-        assert given == fields - {"canvas"}, recipe.__name__
-        damage = {field.name for field in dataclasses.fields(Damage)}
-        assert set(config.augmentation.damage.keys()) == damage
-        assert augmentation.canvas == model.canvas
+        for section in (config.augmentation, config.video_augmentation):
+            fields = {field.name for field in dataclasses.fields(Augmentation)}
+            assert set(section.keys()) == fields - {"canvas"}, recipe.__name__
+            damage = {field.name for field in dataclasses.fields(Damage)}
+            assert set(section.damage.keys()) == damage
+            assert make_augmentation(section, model.canvas).canvas == model.canvas
         assert make_schedule(config)(config.optimizer.warmup) == config.optimizer.learning_rate
         name = recipe.__name__.split(".")[-1]
         assert f"configs/{name}.py" in recipe.__doc__
@@ -368,9 +367,9 @@ def test_init_from_another_model(tmp_path):
             "model.ranking_rule 'mutli' is none of single, multi",
         ),
         ({"precision": "bf16"}, "precision 'bf16' is none of float32"),
-        ({"data": {"kind": "static", "sets": {}}}, "data.sets must name at least one"),
+        ({"data": {"sets": {"generated": 0.0}}}, "data.sets must name at least one"),
         ({"validation": {"every": 1, "frames": 2}}, "nothing to score in clip0"),
-        ({"data": {"kind": "static", "sets": {"ecssd": 1.0}}}, "data.prepare ecssd"),
+        ({"data": {"sets": {"ecssd": 1.0}}}, "data.prepare ecssd"),
     ],
 )
 def test_bad_recipes(tmp_path, changes, message):
