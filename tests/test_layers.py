@@ -8,6 +8,7 @@ import pytest
 from ranet_jax.models.layers import (
     Conv,
     MultiScale,
+    convolve,
     normalize_channels,
     standardize,
     upsample,
@@ -97,3 +98,29 @@ def test_normalized_frame_spans_what_imagenet_weights_expect():
     expected = [[[-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]] * 1]
     np.testing.assert_allclose(normalize_frame(frame, jnp.float32)[:, :1], expected, rtol=1e-6)
     np.testing.assert_allclose(normalize_frame(frame, jnp.float32)[0, 1, 0], 0.515 / 0.229, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("c", "f", "dilation"), [(40, 33, 1), (33, 40, 3), (64, 32, 6), (8, 40, 6), (3, 5, 1)]
+)
+def test_gradients_of_a_convolution_are_those_of_jax(float64, c, f, dilation):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x = jax.random.normal(keys[0], (3, 9, 14, c))
+    kernel = jax.random.normal(keys[1], (3, 3, c, f))
+    gradient = jax.random.normal(keys[2], (3, 9, 14, f))
+
+    def plain(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (1, 1),
+            [(dilation, dilation)] * 2,
+            rhs_dilation=(dilation, dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+
+    value, pull = jax.vjp(lambda x, kernel: convolve(x, kernel, dilation), x, kernel)
+    expected, expected_pull = jax.vjp(plain, x, kernel)
+    np.testing.assert_array_equal(value, expected)
+    for found, true in zip(pull(gradient), expected_pull(gradient), strict=True):
+        np.testing.assert_allclose(found, true, atol=1e-10)

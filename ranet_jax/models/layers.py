@@ -167,14 +167,19 @@ def _convolve_backward(
         ).transpose(1, 2, 0, 3)
     else:
         b, h, w, _ = x.shape
-        padded = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-        flat = gradient.reshape(b, h * w, f)
+        # A tap multiplies one with the other moved; the one with fewer channels is moved.
+        moved, still = (x, gradient) if c <= f else (gradient, x)
+        moved = jnp.pad(moved, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+        still = still.reshape(b, h * w, -1)
 
         def sum_tap(row: int, column: int) -> Array:  # [c, f]
-            y, x = row * dilation, column * dilation
-            seen = padded[:, y : y + h, x : x + w].reshape(b, h * w, c)
+            if c > f:
+                row, column = size - 1 - row, size - 1 - column
+            top, left = row * dilation, column * dilation
+            seen = moved[:, top : top + h, left : left + w].reshape(b, h * w, -1)
+            pair = (seen, still) if c <= f else (still, seen)
             # A sample at a time: XLA shares out a batch among the cores, but not a long sum.
-            return jnp.einsum("bnc,bnf->bcf", seen, flat, precision=_PRECISION).sum(axis=0)
+            return jnp.einsum("bnc,bnf->bcf", *pair, precision=_PRECISION).sum(axis=0)
 
         taps = [sum_tap(row, column) for row in range(size) for column in range(size)]
         of_kernel = jnp.stack(taps).reshape(kernel.shape)
