@@ -16,7 +16,8 @@ from ranet_jax.data import datasets
 from ranet_jax.data.datasets import Video, open_davis, open_saliency, read_saliency_mask
 from ranet_jax.data.prepare import prepare
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask
 from tests.conftest import SHARED, needs_shared
 from tests.test_prepare import SIZE, draw_pair, write_clip, write_images
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ranet_jax.evaluation import davis_run as evaluation
-from ranet_jax.media.images import read_mask, write_mask
+from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.weights.checkpoint import Network, save_network
 

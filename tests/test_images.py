@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import PALETTE, read_frame, read_mask, write_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.palette import PALETTE
 
 LABELS = np.array([[0, 1, 2], [3, 200, 254]], np.uint8)
 

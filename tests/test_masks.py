@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import write_mask
+from ranet_jax.media.masks import write_mask
 from ranet_jax.segment.user_masks import read_user_masks
 
 SIZE = (40, 60)

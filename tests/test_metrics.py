@@ -23,7 +23,7 @@ from ranet_jax.evaluation.metrics import (
     score_sequence,
     summarize,
 )
-from ranet_jax.media.images import read_mask, write_mask
+from ranet_jax.media.masks import read_mask, write_mask
 from tests.conftest import SHARED, needs_shared
 
 GOLDEN = SHARED / "golden" / "metrics.json"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import PALETTE
 from ranet_jax.media.overlay import VideoWriter, paint_overlay, write_video
+from ranet_jax.media.palette import PALETTE
 from ranet_jax.media.video import open_video
 from tests.filming import film
 

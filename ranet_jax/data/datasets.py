@@ -17,7 +17,8 @@ import tensorflow_datasets as tfds
 
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask
 
 DATA_DIR = Path("data/tfds")
 # What the records hold. A set that is prepared again gets the next version of the format.

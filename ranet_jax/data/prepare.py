@@ -36,7 +36,8 @@ from ranet_jax.data.datasets import (
 )
 from ranet_jax.data.davis import SPLITS, find_sequences
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask
 
 # Folders of images and of masks in the original downloads. In one folder for both, masks are PNG.
 LAYOUTS = {

@@ -17,7 +17,8 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import report
 from ranet_jax.evaluation.metrics import average, score_folders
 from ranet_jax.machine import describe_machine
-from ranet_jax.media.images import read_frame, read_mask, write_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.online import RATE, OnlineLearner
 from ranet_jax.segmenter import PRECISIONS, Segmenter
 from ranet_jax.weights.checkpoint import describe_model

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import read_mask
+from ranet_jax.media.masks import read_mask
 
 TOLERANCE = 0.008  # of the frame's diagonal: how far apart boundaries may lie and still match
 VOID = 255  # "do not care" in annotations, counted as background

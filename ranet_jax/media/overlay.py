@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import PALETTE
+from ranet_jax.media.palette import PALETTE
 from ranet_jax.media.sound import SoundTrack
 from ranet_jax.media.video import Sound
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import write_mask
+from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.segment.__main__ import command, parse_masks
 from ranet_jax.segmenter import Segmenter, Tracker

@@ -1,0 +1,202 @@
+"""Rims: values that smoothing, resizing or lossy storage put between the objects of a mask.
+
+A mask drawn with a soft brush, resized by a photo program or saved as JPEG has pixels along its
+edges that are no object, but a mixture of those on both sides. They are told from real objects by
+where they lie: an object has an inside, a rim has none and separates a lower from a higher value.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+FEW = 17
+"""Distinct values, beside the background, up to which a file may be what it seems: ids alone."""
+
+_CLOSE = 8  # by which the outskirts of a wide blur differ from what it blurs
+_CLOSE_LOSSY = 40  # by which JPEG changes what was one colour
+_LEAST_LOSSY = 16  # pixels inside an object; fewer of one colour come about by chance
+_LARGE = 0.25  # of a value's pixels, inside: more than a rim or noise has
+_SOME = 0.1
+_NOISE = 12  # by which JPEG's noise differs from what was one colour
+_MOSTLY = 0.8
+_BETWEEN = 0.6  # of a value's pixels, for it to be a rim
+_TOUCHED = 0.5  # of all edges, for a rim of few values
+_SOFT = 0.5  # of all that is painted may be rim; of a single object more, because half is half
+_SOFT_ALONE = 0.8
+_NINE = np.ones((3, 3), np.uint8)
+
+
+class Settled(NamedTuple):
+    """A mask without its rims.
+
+    Attributes:
+        pixels: as they were given, rims replaced by the object or background they belong to.
+        moved: number of pixels that were replaced.
+    """
+
+    pixels: np.ndarray
+    moved: int
+
+
+def settle_rims(pixels: np.ndarray, *, lossy: bool) -> Settled | None:
+    """Replaces rims, if there are any, by what is beside them.
+
+    Args:
+        pixels: int32 [h, w, c], 0 in all channels being the background.
+        lossy: whether the file's format changes pixels.
+
+    Returns:
+        What is left; the very pixels where there is no rim. None where a rim cannot be told from
+        objects: what is there has no inside, or most of it is rim.
+    """
+    keys, colours = _number(pixels)
+    counts = np.bincount(keys.ravel())
+    if counts.size < 2:
+        return Settled(pixels, 0)
+    inner = np.bincount(keys[_find_flat(keys)], minlength=counts.size)
+    many = counts.size > FEW + 1
+    if lossy or _is_noisy(colours, counts, inner):
+        close, real = _CLOSE_LOSSY, _pick_real(colours, counts, inner, _CLOSE_LOSSY, _LEAST_LOSSY)
+    elif many and 2 * _find_large(counts, inner).sum() <= counts.size:
+        close, real = _CLOSE, _pick_real(colours, counts, inner, _CLOSE, 1)
+    elif not many and _has_rim(pixels, keys, inner):
+        close, real = 0, np.flatnonzero(inner)
+    else:
+        return Settled(pixels, 0)
+    return _assign(pixels, keys, colours, real, close)
+
+
+def find_inner(values: np.ndarray) -> set[int]:
+    """The values of a mask that have an inside.
+
+    Args:
+        values: integers [h, w].
+
+    Returns:
+        Those with a pixel whose eight neighbours are equal to it.
+    """
+    return set(np.unique(values[_find_flat(values)]).tolist())
+
+
+def _number(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers the distinct values: int32 [h, w], and the value of each, int32 [n, c]."""
+    packed = np.zeros(pixels.shape[:2], np.int64)
+    for channel in np.moveaxis(pixels, -1, 0):
+        packed = packed << 16 | channel
+    _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
+    colours = pixels.reshape(-1, pixels.shape[-1])[first]
+    return inverse.reshape(packed.shape).astype(np.int32), colours
+
+
+def _find_flat(keys: np.ndarray) -> np.ndarray:
+    """Where a pixel and its eight neighbours are equal, bool [h, w]."""
+    keys = keys.astype(np.float32)  # exact up to 2^24, and OpenCV takes no integers of 32 bits
+    return cv2.erode(keys, _NINE) == cv2.dilate(keys, _NINE)
+
+
+def _find_large(counts: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """Which values have an inside worth the name, bool [n]."""
+    return inner >= _LARGE * counts
+
+
+def _is_noisy(colours: np.ndarray, counts: np.ndarray, inner: np.ndarray) -> bool:
+    """Whether a lossless file has the noise of a lossy one, from which it was made.
+
+    Then there are several scattered values, all of them close to a value that is not.
+    """
+    large = _find_large(counts, inner)
+    if (~large).sum() < 3 or large.sum() < 2:
+        return False
+    gaps = np.abs(colours[:, None] - colours[large]).max(-1)  # [n, large]
+    apart = np.abs(colours[large][:, None] - colours[large]).max(-1).max(0).min() > _CLOSE_LOSSY
+    return bool(apart and (gaps[~large].min(-1) <= _NOISE).mean() > _MOSTLY)
+
+
+def _pick_real(
+    colours: np.ndarray, counts: np.ndarray, inner: np.ndarray, close: int, least: int
+) -> np.ndarray:
+    """The numbers of values that have an inside, the largest first, none close to another."""
+    real: list[int] = []
+    for one in np.argsort(-inner, kind="stable").tolist():
+        if inner[one] < least:
+            break
+        if inner[one] < _SOME * counts[one]:
+            continue
+        if not real or np.abs(colours[real] - colours[one]).max(1).min() > close:
+            real.append(one)
+    return np.array(real, int)
+
+
+def _has_rim(pixels: np.ndarray, keys: np.ndarray, inner: np.ndarray) -> bool:
+    """Whether a mask of few values, which may all be ids, was smoothed nevertheless."""
+    solid = np.zeros(keys.shape, bool)
+    for one in np.flatnonzero(inner).tolist():
+        solid |= _keep_solid(keys == one)
+    between = ~solid & _find_between(pixels)
+    if not between.any():
+        return False
+    full = inner > 0
+    all_of = np.bincount(keys[~solid], minlength=inner.size)
+    between_of = np.bincount(keys[between], minlength=inner.size)
+    rims = ~full & (between_of >= _BETWEEN * np.maximum(all_of, 1))
+    if pixels.max() == 255 and full.sum() == 2 and rims[~full].all():
+        return True  # as bright as can be, and all else lies between it and the background
+    if rims.sum() >= 3 and 2 * rims.sum() >= (~full).sum() and full.sum() > 1:
+        return True
+    edges = touched = 0
+    for axis in (0, 1):
+        ahead, behind = (slice(1, None), slice(None, -1))
+        one, other = ((a, slice(None)) if axis == 0 else (slice(None), a) for a in (ahead, behind))
+        differ = keys[one] != keys[other]
+        edges += differ.sum()
+        touched += (differ & (between[one] | between[other])).sum()
+    return full.sum() > 1 and touched > _TOUCHED * edges
+
+
+def _find_between(pixels: np.ndarray) -> np.ndarray:
+    """Where a pixel lies between its neighbours in every channel that changes, bool [h, w]."""
+    inside, changes = np.ones(pixels.shape[:2], bool), np.zeros(pixels.shape[:2], bool)
+    for channel in np.moveaxis(pixels, -1, 0):
+        channel = channel.astype(np.float32)
+        low, high = cv2.erode(channel, _NINE), cv2.dilate(channel, _NINE)
+        inside &= (low == high) | ((low < channel) & (channel < high))
+        changes |= low < high
+    return inside & changes
+
+
+def _keep_solid(region: np.ndarray) -> np.ndarray:
+    """The parts of a region, bool [h, w], that have an inside."""
+    region = region.astype(np.uint8)
+    _, parts = cv2.connectedComponents(region, connectivity=8)
+    kept = np.unique(parts[cv2.erode(region, _NINE) > 0])
+    return np.isin(parts, kept[kept > 0])
+
+
+def _assign(
+    pixels: np.ndarray, keys: np.ndarray, colours: np.ndarray, real: np.ndarray, close: int
+) -> Settled | None:
+    """Gives every pixel one of the real values; None where too much would have to be guessed."""
+    is_background = ~colours[real].any(1) if close == 0 else colours[real].max(1) <= close
+    if real.size < 2 or is_background.all():
+        return None
+    distances = np.stack([np.abs(colours - one).max(1) for one in colours[real]])  # [real, n]
+    nearest = distances.argmin(0)
+    sure = (distances.min(0) <= close)[keys]
+    owner = nearest[keys]
+    if real.size > 2:
+        # Between two objects may lie the very value of a third one, which is not there.
+        for one in range(real.size):
+            region = sure & (owner == one)
+            sure &= ~region | _keep_solid(region)
+        rows, columns = distance_transform_edt(~sure, return_distances=False, return_indices=True)
+        owner = owner[rows, columns]
+    background = is_background.nonzero()[0]
+    painted = ~np.isin(owner, background)
+    if (painted & ~sure).sum() > (_SOFT if real.size > 2 else _SOFT_ALONE) * painted.sum():
+        return None
+    clean = colours[real].copy()
+    clean[background] = 0
+    settled = clean[owner].astype(pixels.dtype)
+    return Settled(settled, int((settled != pixels).any(-1).sum()))
