@@ -98,8 +98,8 @@ def _decode_grey(image: Image.Image, name: str) -> Mask:
         raise _out_of_range(name, found[-1])
     if VOID in found and settled.moved:
         raise InputError(
-            f"{name} has soft edges and the values {_join(found)}, of which 255 may be an object or "
-            f"'do not care'; {_REDRAW}"
+            f"{name} has soft edges and the values {_join(found)}, of which 255 may be an object "
+            f"or 'do not care'; {_REDRAW}"
         )
     return Mask(labels, "grey", remarks=remarks + _describe_void(labels, found, name))
 

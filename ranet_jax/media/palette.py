@@ -104,8 +104,8 @@ def find_background(
         )
     return Background(
         True,
-        f"{name} has no black in its palette; its index 0 ({colour}), which surrounds the rest, was "
-        "taken for the background",
+        f"{name} has no black in its palette; its index 0 ({colour}), which surrounds the rest, "
+        "was taken for the background",
     )
 
 

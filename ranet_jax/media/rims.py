@@ -25,6 +25,9 @@ _BETWEEN = 0.6  # of a value's pixels, for it to be a rim
 _TOUCHED = 0.5  # of all edges, for a rim of few values
 _SOFT = 0.5  # of all that is painted may be rim; of a single object more, because half is half
 _SOFT_ALONE = 0.8
+_STRANGE = 0.02  # of an object's pixels may be no mixture of it and the background
+_WIDEST = 12  # pixels between a rim and what it belongs to, where there are several objects
+_AROUND = np.ones((5, 5), np.uint8)  # a rim of one value may be two pixels wide
 _NINE = np.ones((3, 3), np.uint8)
 
 
@@ -61,8 +64,8 @@ def settle_rims(pixels: np.ndarray, *, lossy: bool) -> Settled | None:
         close, real = _CLOSE_LOSSY, _pick_real(colours, counts, inner, _CLOSE_LOSSY, _LEAST_LOSSY)
     elif many and 2 * _find_large(counts, inner).sum() <= counts.size:
         close, real = _CLOSE, _pick_real(colours, counts, inner, _CLOSE, 1)
-    elif not many and _has_rim(pixels, keys, inner):
-        close, real = 0, np.flatnonzero(inner)
+    elif not many and _has_rim(pixels, keys, inner >= np.maximum(1, _SOME * counts)):
+        close, real = 0, np.flatnonzero(inner >= np.maximum(1, _SOME * counts))
     else:
         return Settled(pixels, 0)
     return _assign(pixels, keys, colours, real, close)
@@ -104,14 +107,19 @@ def _find_large(counts: np.ndarray, inner: np.ndarray) -> np.ndarray:
 def _is_noisy(colours: np.ndarray, counts: np.ndarray, inner: np.ndarray) -> bool:
     """Whether a lossless file has the noise of a lossy one, from which it was made.
 
-    Then there are several scattered values, all of them close to a value that is not.
+    Then there are scattered values, all of them close to one that is not, and not only to the
+    background: ids are small numbers, and a tiny object 1 is close to it, too.
     """
     large = _find_large(counts, inner)
-    if (~large).sum() < 3 or large.sum() < 2:
+    if large.all() or large.sum() < 2:
         return False
     gaps = np.abs(colours[:, None] - colours[large]).max(-1)  # [n, large]
-    apart = np.abs(colours[large][:, None] - colours[large]).max(-1).max(0).min() > _CLOSE_LOSSY
-    return bool(apart and (gaps[~large].min(-1) <= _NOISE).mean() > _MOSTLY)
+    apart = np.abs(colours[large][:, None] - colours[large]).max(-1)
+    apart = apart[~np.eye(len(apart), dtype=bool)].min() > _CLOSE_LOSSY
+    noise = ~large & (gaps.min(-1) <= _NOISE)
+    objects = colours[large].any(-1)
+    beside_objects = objects[gaps[noise].argmin(-1)].any() if noise.any() else False
+    return bool(apart and beside_objects and noise.sum() > _MOSTLY * (~large).sum())
 
 
 def _pick_real(
@@ -129,17 +137,16 @@ def _pick_real(
     return np.array(real, int)
 
 
-def _has_rim(pixels: np.ndarray, keys: np.ndarray, inner: np.ndarray) -> bool:
-    """Whether a mask of few values, which may all be ids, was smoothed nevertheless."""
+def _has_rim(pixels: np.ndarray, keys: np.ndarray, full: np.ndarray) -> bool:
+    """Whether a mask of few values, `full` if they have an inside, was smoothed nevertheless."""
     solid = np.zeros(keys.shape, bool)
-    for one in np.flatnonzero(inner).tolist():
+    for one in np.flatnonzero(full).tolist():
         solid |= _keep_solid(keys == one)
     between = ~solid & _find_between(pixels)
     if not between.any():
         return False
-    full = inner > 0
-    all_of = np.bincount(keys[~solid], minlength=inner.size)
-    between_of = np.bincount(keys[between], minlength=inner.size)
+    all_of = np.bincount(keys[~solid], minlength=full.size)
+    between_of = np.bincount(keys[between], minlength=full.size)
     rims = ~full & (between_of >= _BETWEEN * np.maximum(all_of, 1))
     if pixels.max() == 255 and full.sum() == 2 and rims[~full].all():
         return True  # as bright as can be, and all else lies between it and the background
@@ -160,7 +167,7 @@ def _find_between(pixels: np.ndarray) -> np.ndarray:
     inside, changes = np.ones(pixels.shape[:2], bool), np.zeros(pixels.shape[:2], bool)
     for channel in np.moveaxis(pixels, -1, 0):
         channel = channel.astype(np.float32)
-        low, high = cv2.erode(channel, _NINE), cv2.dilate(channel, _NINE)
+        low, high = cv2.erode(channel, _AROUND), cv2.dilate(channel, _AROUND)
         inside &= (low == high) | ((low < channel) & (channel < high))
         changes |= low < high
     return inside & changes
@@ -170,33 +177,46 @@ def _keep_solid(region: np.ndarray) -> np.ndarray:
     """The parts of a region, bool [h, w], that have an inside."""
     region = region.astype(np.uint8)
     _, parts = cv2.connectedComponents(region, connectivity=8)
-    kept = np.unique(parts[cv2.erode(region, _NINE) > 0])
-    return np.isin(parts, kept[kept > 0])
+    counts = np.bincount(parts.ravel())
+    inner = np.bincount(parts[cv2.erode(region, _NINE) > 0], minlength=counts.size)
+    kept = inner >= np.maximum(1, _SOME * counts)
+    kept[0] = False
+    return kept[parts]
 
 
 def _assign(
     pixels: np.ndarray, keys: np.ndarray, colours: np.ndarray, real: np.ndarray, close: int
 ) -> Settled | None:
     """Gives every pixel one of the real values; None where too much would have to be guessed."""
-    is_background = ~colours[real].any(1) if close == 0 else colours[real].max(1) <= close
+    is_background = colours[real].max(1, initial=0) <= close
     if real.size < 2 or is_background.all():
         return None
     distances = np.stack([np.abs(colours - one).max(1) for one in colours[real]])  # [real, n]
-    nearest = distances.argmin(0)
-    sure = (distances.min(0) <= close)[keys]
-    owner = nearest[keys]
-    if real.size > 2:
+    sure, owner = (distances.min(0) <= close)[keys], distances.argmin(0)[keys]
+    if real.size == 2:
+        strange = _find_strange(colours, *colours[real])[keys] & ~sure
+        if strange.sum() > _STRANGE * (owner == (~is_background).argmax()).sum():
+            return None
+    else:
         # Between two objects may lie the very value of a third one, which is not there.
         for one in range(real.size):
             region = sure & (owner == one)
             sure &= ~region | _keep_solid(region)
-        rows, columns = distance_transform_edt(~sure, return_distances=False, return_indices=True)
+        away, (rows, columns) = distance_transform_edt(~sure, return_indices=True)
+        if away.max() > _WIDEST:
+            return None
         owner = owner[rows, columns]
-    background = is_background.nonzero()[0]
-    painted = ~np.isin(owner, background)
+    clean = colours[real].copy()
+    clean[is_background] = 0
+    painted = ~is_background[owner]
     if (painted & ~sure).sum() > (_SOFT if real.size > 2 else _SOFT_ALONE) * painted.sum():
         return None
-    clean = colours[real].copy()
-    clean[background] = 0
     settled = clean[owner].astype(pixels.dtype)
     return Settled(settled, int((settled != pixels).any(-1).sum()))
+
+
+def _find_strange(colours: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Which colours are no mixture of two, bool [n]."""
+    whole = (other - one).astype(np.float64)
+    share = ((colours - one) @ whole / (whole @ whole)).clip(0, 1)
+    return np.abs(colours - (one + share[:, None] * whole)).max(1) > _CLOSE_LOSSY
