@@ -89,7 +89,7 @@ def test_glob(tmp_path):
         Image.fromarray(pictures(1)[0]).save(tmp_path / name)
     video = open_video(str(tmp_path / "a*.png"))
     assert [frame.name for frame in video] == ["a1", "a2"]
-    with pytest.raises(InputError, match=r"no file matches .*c\*\.png"):
+    with pytest.raises(InputError, match=r"no image matches .*c\*\.png"):
         open_video(str(tmp_path / "c*.png"))
 
 

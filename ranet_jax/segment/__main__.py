@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.media.video import Frame, Video, open_video
+from ranet_jax.media.frames import Frame, Video
+from ranet_jax.media.video import open_video
 from ranet_jax.online import RATE, OnlineLearner
 from ranet_jax.segment.engine import Segmentation, segment_video
 from ranet_jax.segment.results import OVERLAY, check_folder, remove_results

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from ranet_jax.errors import InputError
+from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.overlay import VideoWriter, paint_overlay
-from ranet_jax.media.video import Frame, Video
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segment.results import OVERLAY, Results
 from ranet_jax.segment.threads import Writing, read_ahead
@@ -202,13 +202,17 @@ def _make_grey(tracker: Tracker, mask: np.ndarray) -> dict[int, np.ndarray]:
 def _open_overlay(out: Path, video: Video) -> VideoWriter:
     """The overlay of a video, with its times and its sound."""
     return VideoWriter(
-        out / OVERLAY, video.frame_rate, time_base=video.time_base, sound=video.sound
+        out / OVERLAY,
+        video.frame_rate,
+        time_base=video.time_base,
+        sound=video.sound,
+        pixel_aspect=video.pixel_aspect,
     )
 
 
 def _paint(painting: VideoWriter, frame: Frame, mask: np.ndarray) -> None:
     """Adds a frame to the overlay."""
-    painting.write(paint_overlay(frame.image, mask), frame.time)
+    painting.write(paint_overlay(frame.image, mask), frame.time, frame.duration)
 
 
 def _checksum(arrays: Iterable[Any]) -> int:
