@@ -121,8 +121,8 @@ def read_foreground(file: Path | BinaryIO) -> np.ndarray:
     colours = np.asarray(image.convert("RGBA")) if image.mode in _EIGHT_BITS else None
     if colours is not None and (colours[..., :3] == colours[..., :1]).all():
         grey = np.where(colours[..., 3] == 0, 0, colours[..., 0])
-        inner = find_inner(grey)
-        if grey.max() == 255 and not inner - {0, 255}:
+        is_constant = grey.min() == grey.max()
+        if is_constant or (grey.max() == 255 and not find_inner(grey) - {0, 255}):
             return (grey > 127).astype(np.uint8)
     try:
         mask = decode_kind(image, str(file))

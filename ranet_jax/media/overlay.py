@@ -1,7 +1,6 @@
 """Pictures of a result: objects painted over their frame, and frames written as a video."""
 
 import os
-import zlib
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -50,9 +49,9 @@ class VideoWriter:
     """An H.264 MP4 which browsers play, written frame by frame.
 
     The file gets its name only when it is finished; a run that fails leaves no broken video behind,
-    and one which is killed leaves at most a hidden `.partial` file, whose name is short. H.264's
-    usual colour format halves both sides, so an odd side is lengthened by repeating its last row or
-    column: one pixel too many does less harm than losing a pixel of a result.
+    and one which is killed leaves at most `.NAME.partial`. H.264's usual colour format halves both
+    sides, so an odd side is lengthened by repeating its last row or column: one pixel too many does
+    less harm than losing a pixel of a result.
 
     As a context manager it finishes the file, or discards it if the block raises an exception.
     """
@@ -85,7 +84,9 @@ class VideoWriter:
         self._pixel_aspect = pixel_aspect
         self._track: SoundTrack | None = None
         self._container: av.container.OutputContainer | None = None
-        self._partial = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.partial")
+        # A file system allows for 255 bytes.
+        name = path.name if len(os.fsencode(path.name)) < 240 else path.stem[:40]
+        self._partial = path.with_name(f".{name}.partial")
         try:
             self._partial.touch()
         except OSError as error:

@@ -15,6 +15,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.overlay import VideoWriter, paint_overlay
 from ranet_jax.online import OnlineLearner
+from ranet_jax.remarks import remark
 from ranet_jax.segment.results import OVERLAY, Results
 from ranet_jax.segment.threads import Writing, read_ahead
 from ranet_jax.segmenter import SLOTS, Segmenter, Tracker
@@ -112,6 +113,8 @@ def segment_video(
         return time.perf_counter() - (learner.seconds if learner else 0.0)
 
     resumed, frames, start = results.finished, 0, read_clock()
+    last_seen: dict[int, int] = {}
+    followed: np.ndarray | tuple = ()
     stopped: BaseException | None = None
     try:
         with _open_overlay(out, video) if overlay else nullcontext() as painting:
@@ -131,6 +134,8 @@ def segment_video(
                         if painting:
                             writing.add(_paint, painting, frame, mask)
                         report_frame(frame, mask)
+                        last_seen |= dict.fromkeys(np.bincount(mask.ravel()).nonzero()[0], frames)
+                        followed = tracker.ids
                         frames += 1
                     if frames < resumed:
                         raise InputError(
@@ -147,6 +152,12 @@ def segment_video(
             f"{error.filename or out}: {error.strerror or error}; {results.finished} finished "
             f"frames are kept, and --resume goes on with them"
         ) from None
+    for one in followed:
+        if last_seen[one] < frames - 1:
+            remark(
+                f"{video.name}: object {one} is in no mask after frame {last_seen[one]}; if it is "
+                f"still to be seen, give a mask of a later frame as well"
+            )
     if stopped:
         raise stopped
     if late := sorted(index for index in masks if index >= frames):

@@ -215,8 +215,11 @@ def _read_written(folder: Path) -> list[Path]:
 
 
 def _partial(path: Path) -> Path:
-    """Where a file is while it is not complete; its suffix says what to write."""
-    return path.with_name(f".{path.name}")
+    """Where a file is while it is not complete; its suffix says what to write.
+
+    Files are written one after another. A name made of the file's own may be too long.
+    """
+    return path.with_name(f".unfinished{path.suffix}")
 
 
 def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
