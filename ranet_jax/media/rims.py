@@ -5,6 +5,7 @@ edges that are no object, but a mixture of those on both sides. They are told fr
 where they lie: an object has an inside, a rim has none and separates a lower from a higher value.
 """
 
+from itertools import combinations
 from typing import NamedTuple
 
 import cv2
@@ -16,6 +17,9 @@ FEW = 17
 
 _CLOSE = 8  # by which the outskirts of a wide blur differ from what it blurs
 _CLOSE_LOSSY = 40  # by which JPEG changes what was one colour
+_EVEN = 1  # by which neighbours inside an object may differ after smoothing
+_EVEN_LOSSY = 16
+_AROUND_IT = 0.5  # of an object's pixels differ less than a third of what they may
 _LEAST_LOSSY = 16  # pixels inside an object; fewer of one colour come about by chance
 _LARGE = 0.25  # of a value's pixels, inside: more than a rim or noise has
 _SOME = 0.1
@@ -25,7 +29,8 @@ _BETWEEN = 0.6  # of a value's pixels, for it to be a rim
 _TOUCHED = 0.5  # of all edges, for a rim of few values
 _SOFT = 0.5  # of all that is painted may be rim; of a single object more, because half is half
 _SOFT_ALONE = 0.8
-_STRANGE = 0.02  # of an object's pixels may be no mixture of it and the background
+_STRANGE = 0.02  # of all that is painted may be no mixture of two real values
+_MIXED = 64  # by which a mixture may differ from its line in a JPEG, whose colours are coarser
 _WIDEST = 12  # pixels between a rim and what it belongs to, where there are several objects
 _AROUND = np.ones((5, 5), np.uint8)  # a rim of one value may be two pixels wide
 _NINE = np.ones((3, 3), np.uint8)
@@ -60,15 +65,21 @@ def settle_rims(pixels: np.ndarray, *, lossy: bool) -> Settled | None:
         return Settled(pixels, 0)
     inner = np.bincount(keys[_find_flat(keys)], minlength=counts.size)
     many = counts.size > FEW + 1
-    if lossy or _is_noisy(colours, counts, inner):
-        close, real = _CLOSE_LOSSY, _pick_real(colours, counts, inner, _CLOSE_LOSSY, _LEAST_LOSSY)
-    elif many and 2 * _find_large(counts, inner).sum() <= counts.size:
-        close, real = _CLOSE, _pick_real(colours, counts, inner, _CLOSE, 1)
-    elif not many and _has_rim(pixels, keys, inner >= np.maximum(1, _SOME * counts)):
-        close, real = 0, np.flatnonzero(inner >= np.maximum(1, _SOME * counts))
-    else:
+    full = inner >= np.maximum(1, _SOME * counts)
+    if not lossy and not many and not _is_noisy(colours, counts, inner):
+        if not _has_rim(pixels, keys, full):
+            return Settled(pixels, 0)
+        return _assign(pixels, keys, colours, np.flatnonzero(full), 0)
+    if not lossy and many and 2 * _find_large(counts, inner).sum() > counts.size:
         return Settled(pixels, 0)
-    return _assign(pixels, keys, colours, real, close)
+    settled = None
+    if not lossy and many:
+        real = _pick_real(pixels, keys, colours, _CLOSE, _EVEN, 1)
+        settled = _assign(pixels, keys, colours, real, _CLOSE)
+    if settled is None:  # of a lossy format now, or once
+        real = _pick_real(pixels, keys, colours, _CLOSE_LOSSY, _EVEN_LOSSY, _LEAST_LOSSY)
+        settled = _assign(pixels, keys, colours, real, _CLOSE_LOSSY)
+    return settled
 
 
 def find_inner(values: np.ndarray) -> set[int]:
@@ -123,17 +134,30 @@ def _is_noisy(colours: np.ndarray, counts: np.ndarray, inner: np.ndarray) -> boo
 
 
 def _pick_real(
-    colours: np.ndarray, counts: np.ndarray, inner: np.ndarray, close: int, least: int
+    pixels: np.ndarray, keys: np.ndarray, colours: np.ndarray, close: int, even: int, least: int
 ) -> np.ndarray:
-    """The numbers of values that have an inside, the largest first, none close to another."""
-    real: list[int] = []
-    for one in np.argsort(-inner, kind="stable").tolist():
-        if inner[one] < least:
-            break
-        if inner[one] < _SOME * counts[one]:
-            continue
-        if not real or np.abs(colours[real] - colours[one]).max(1).min() > close:
+    """The numbers of values that have an inside, the most frequent first, none close to another.
+
+    Noise may have left no two pixels of an object equal: inside is where neighbours differ by no
+    more than `even`, and all values that are close count together.
+    """
+    steady = np.ones(keys.shape, bool)
+    for channel in np.moveaxis(pixels, -1, 0):
+        channel = channel.astype(np.float32)
+        steady &= cv2.dilate(channel, _NINE) - cv2.erode(channel, _NINE) <= even
+    inner, counts = (np.bincount(one, minlength=len(colours)) for one in (keys[steady], keys.flat))
+    left, real = inner.copy(), []
+    while left.max() > 0:
+        one = int(left.argmax())
+        differ = np.abs(colours - colours[one]).max(1)
+        alike = differ <= close
+        # Noise lies around a value; a gradient passes it by evenly.
+        around = counts[differ <= close / 3].sum() > _AROUND_IT * counts[alike].sum()
+        enough = max(least, _SOME * counts[alike].sum())
+        apart = np.abs(colours[real] - colours[one]).max(1).min() > close if real else True
+        if around and apart and left[alike].sum() >= enough:
             real.append(one)
+        left[alike] = 0
     return np.array(real, int)
 
 
@@ -193,11 +217,10 @@ def _assign(
         return None
     distances = np.stack([np.abs(colours - one).max(1) for one in colours[real]])  # [real, n]
     sure, owner = (distances.min(0) <= close)[keys], distances.argmin(0)[keys]
-    if real.size == 2:
-        strange = _find_strange(colours, *colours[real])[keys] & ~sure
-        if strange.sum() > _STRANGE * (owner == (~is_background).argmax()).sum():
-            return None
-    else:
+    strange = _find_strange(colours, colours[real])[keys] & ~sure
+    if strange.sum() > _STRANGE * (~is_background[owner]).sum():
+        return None
+    if real.size > 2:
         # Between two objects may lie the very value of a third one, which is not there.
         for one in range(real.size):
             region = sure & (owner == one)
@@ -215,8 +238,13 @@ def _assign(
     return Settled(settled, int((settled != pixels).any(-1).sum()))
 
 
-def _find_strange(colours: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Which colours are no mixture of two, bool [n]."""
-    whole = (other - one).astype(np.float64)
-    share = ((colours - one) @ whole / (whole @ whole)).clip(0, 1)
-    return np.abs(colours - (one + share[:, None] * whole)).max(1) > _CLOSE_LOSSY
+def _find_strange(colours: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Which colours are no mixture of two real ones, bool [n]."""
+    strange = np.ones(len(colours), bool)
+    for one, other in combinations(real, 2):
+        whole = (other - one).astype(np.float64)
+        rest = colours[strange]
+        share = ((rest - one) @ whole / (whole @ whole)).clip(0, 1)
+        far = np.abs(rest - (one + share[:, None] * whole)).max(1) > _MIXED
+        strange[strange] = far
+    return strange
