@@ -66,5 +66,6 @@ def open_animation(path: Path) -> Video:
 
 def _find_duration(picture: Image.Image) -> Fraction:
     """Seconds that the picture which an image is at stands."""
+    picture.load()  # WebP does not say before
     milliseconds = round(picture.info.get("duration") or 0)
     return max(Fraction(milliseconds, 1000), _LEAST)
