@@ -103,7 +103,7 @@ def _time_stages(
                     shift=augmentation.shift,
                 ),
                 size,
-                canvas,
+                fit_image(size, canvas),
                 flip=False,
             )
             for _ in range(2)

@@ -14,7 +14,7 @@ Ablations of the paper. For "no ranking", stage 1 and stage 2 are
         --config.init_from=runs/static_spatial --workdir runs/davis16_spatial
 
 and likewise with `selection=maximum` ("maximum"), `selection=features` ("no correlation"),
-`use_previous=false` ("no previous mask") and `decision=softmax` (its text, for several objects).
+`use_previous=false` ("no previous mask") and `activation=softmax` (its text, for several objects).
 "No image pre-training" is this recipe with `--config.init_from=weights/resnet101` alone; "no video
 fine-tuning" is `evaluate.py --checkpoint runs/static`. The checkpoint knows its variant.
 """
@@ -29,21 +29,5 @@ def get_config() -> ml_collections.ConfigDict:
     config = static_pretrain.get_config()
     config.steps = 20_000
     config.init_from = "runs/static"
-    config.data.kind = "video"
     config.data.sets = ml_collections.ConfigDict({"davis16-train": 1.0})
-    soften(config)
     return config
-
-
-def soften(config: ml_collections.ConfigDict) -> None:
-    """Lightens the augmentation: a video brings its own motion, and its previous mask is late."""
-    config.augmentation.spline = 0.0
-    config.augmentation.rotation = 5.0
-    config.augmentation.scaling = 0.1
-    config.augmentation.shift = 0.05
-    config.augmentation.damage.spline = 0.03
-    config.augmentation.damage.rotation = 3.0
-    config.augmentation.damage.scaling = 0.03
-    config.augmentation.damage.shift = 0.03
-    config.augmentation.damage.growth = 0.03
-    config.augmentation.damage.missing_probability = 0.2

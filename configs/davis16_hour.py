@@ -19,7 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.learning_rate = 5e-5
     config.optimizer.backbone_factor = 0.2
     config.optimizer.warmup = 100
-    config.optimizer.average_decay = 0.998
+    config.optimizer.ema_decay = 0.998
     config.data.left_out = static_hour.CHOOSING
     static_hour.choose_by_videos(config)
     return config

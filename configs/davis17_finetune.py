@@ -9,7 +9,7 @@ on a GPU: not measured. Expected score: not measured here; the paper has J&F 65.
 
 import ml_collections
 
-from configs import davis16_finetune, static_pretrain_multi
+from configs import static_pretrain_multi
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -19,8 +19,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.init_from = "runs/static_multi"
     config.model.slots = 16  # videos of DAVIS-2017 have up to 10 objects
     config.batch_size = 4
-    config.data.kind = "video"
     config.data.sets = ml_collections.ConfigDict({"davis17-train": 1.0})
-    config.augmentation.pasted_objects = 0
-    davis16_finetune.soften(config)
     return config

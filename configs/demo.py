@@ -9,7 +9,7 @@ README.md.
 
 import ml_collections
 
-from configs import davis16_finetune, static_pretrain
+from configs import static_pretrain
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -20,13 +20,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.precision = "float32"
     config.init_from = ""
     config.model.name = "small"
+    config.model.canvas = (160, 288)
     config.optimizer.learning_rate = 2e-3
     config.optimizer.warmup = 20
-    config.optimizer.average_decay = 0.95
-    config.data.kind = "generated"
-    config.data.sets = ml_collections.ConfigDict()
+    config.optimizer.ema_decay = 0.95
+    config.data.sets = ml_collections.ConfigDict({"generated": 1.0})
     config.data.workers = 0
-    davis16_finetune.soften(config)
     config.save_every = 200
     config.sheet_every = 100
     config.validation = ml_collections.ConfigDict()

@@ -23,7 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.learning_rate = 2e-4
     config.optimizer.backbone_factor = 0.1
     config.optimizer.warmup = 200
-    config.optimizer.average_decay = 0.998
+    config.optimizer.ema_decay = 0.998
     choose_by_videos(config)
     return config
 

@@ -25,30 +25,35 @@ def get_config() -> ml_collections.ConfigDict:
     config.init_from = "weights/resnet101"
 
     config.model = ml_collections.ConfigDict()
-    config.model.name = "resnet101"  # or resnet50, resnet152, small
-    config.model.rule = "single"
+    config.model.name = "resnet101"  # or resnet50, resnet152, compact, small
+    config.model.canvas = (480, 864)  # height and width of the network's input
+    config.model.ranking_rule = "single"
     config.model.slots = 1
     # The paper's ablations, see configs/davis16_finetune.py; the first of each is the full model.
     config.model.selection = "ranking"  # or spatial, maximum, features: what the decoder gets
+    config.model.learned_scores = True  # whether a network adds to the scores of maps
     config.model.use_previous = True  # whether the decoder gets the previous mask
-    config.model.decision = "sigmoid"  # or softmax: what the logits of several objects mean
+    config.model.activation = "sigmoid"  # or softmax: what the logits of several objects mean
 
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.learning_rate = 1e-5
     config.optimizer.backbone_factor = 1.0  # learning rate of the ResNet over that of the rest
+    config.optimizer.frozen_stages = 0  # of the ResNet, from the first, stem included
     config.optimizer.warmup = 500  # steps
     config.optimizer.clip_norm = 1.0
-    config.optimizer.average_decay = 0.999
+    config.optimizer.ema_decay = 0.999
+
+    config.loss = ml_collections.ConfigDict()
+    config.loss.dice = 0.0  # weight of the Dice loss beside the cross-entropy
 
     config.data = ml_collections.ConfigDict()
-    config.data.kind = "static"
     config.data.sets = {"duts-tr": 0.9, "ecssd": 0.1}  # how often each is drawn
     config.data.data_dir = "data/tfds"
     config.data.workers = 8
-    config.data.reach = 5  # frames; stage 2 only
-    config.data.left_out = ()  # videos kept for validation; stage 2 only
+    config.data.reach = 5  # frames between a video's current frame and its previous mask, at most
+    config.data.left_out = ()  # videos kept for validation
 
-    config.augmentation = ml_collections.ConfigDict()
+    config.augmentation = ml_collections.ConfigDict()  # of single images
     config.augmentation.spline = 0.15  # largest move of 16 control points, share of the sides
     config.augmentation.rotation = 30.0  # degrees
     config.augmentation.scaling = 0.25  # 0.75..1.25
@@ -58,8 +63,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.augmentation.colour_apart = 0.08  # the same, for each view on its own
     config.augmentation.box_jitter = 0.08  # of the current view's box, share of its sides
     config.augmentation.visible = 0.25  # smallest part of an object that a view must show
+    config.augmentation.cover = False  # whether the image covers the canvas; if not, it fits in
     config.augmentation.pasted_objects = 0  # objects of other images; with 3, stage 1 of several
     config.augmentation.pasted_area = (0.03, 0.2)  # share of the image's area
+    config.augmentation.pasted_share = 1.0  # of the images get pasted objects
+    config.augmentation.distractors = 0.0  # share of these in which one object alone is asked for
+    config.augmentation.lookalikes = 0.0  # share of pasted objects that are the image's own again
 
     config.augmentation.damage = ml_collections.ConfigDict()  # of the previous mask, from the truth
     config.augmentation.damage.spline = 0.05
@@ -69,6 +78,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.augmentation.damage.growth = 0.05  # dilation or erosion
     config.augmentation.damage.missing_probability = 0.4
     config.augmentation.damage.missing_size = 0.3
+
+    config.video_augmentation = config.augmentation.copy_and_resolve_references()
+    soften(config.video_augmentation)
 
     config.log_every = 20  # steps
     config.save_every = 1000
@@ -84,3 +96,19 @@ def get_config() -> ml_collections.ConfigDict:
     config.validation.sequences = ("blackswan", "car-shadow", "drift-straight", "libby")
     config.validation.max_frames = 40  # of each sequence
     return config
+
+
+def soften(augmentation: ml_collections.ConfigDict) -> None:
+    """Lightens the augmentation: a video brings its own motion, and its previous mask is late."""
+    augmentation.spline = 0.0
+    augmentation.rotation = 5.0
+    augmentation.scaling = 0.1
+    augmentation.shift = 0.05
+    augmentation.damage.spline = 0.03
+    augmentation.damage.rotation = 3.0
+    augmentation.damage.scaling = 0.03
+    augmentation.damage.shift = 0.03
+    augmentation.damage.growth = 0.03
+    augmentation.damage.missing_probability = 0.2
+    augmentation.cover = False
+    augmentation.pasted_objects = 0

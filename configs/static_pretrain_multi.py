@@ -18,7 +18,7 @@ from configs import static_pretrain
 def get_config() -> ml_collections.ConfigDict:
     """The recipe: what differs from one object."""
     config = static_pretrain.get_config()
-    config.model.rule = "multi"
+    config.model.ranking_rule = "multi"
     config.model.slots = 4  # the image's own object and up to three pasted ones
     config.batch_size = 8
     config.augmentation.pasted_objects = 3

@@ -31,7 +31,7 @@ from jax import Array
 
 import ranet_jax
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.segmenter import SLOTS, State, build
+from ranet_jax.protocol import SLOTS, State, build
 from ranet_jax.weights.checkpoint import Network, check_destination, describe_model, load_network
 
 PLATFORMS = ("cpu", "cuda", "tpu")

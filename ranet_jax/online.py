@@ -15,7 +15,8 @@ from jax import Array
 from ranet_jax.data.augment import Augmentation, Example, make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
-from ranet_jax.segmenter import PRECISIONS, Segmenter, check_frame, find_ids, find_slots
+from ranet_jax.protocol import PRECISIONS, find_slots
+from ranet_jax.segmenter import Segmenter, check_frame, find_ids
 from ranet_jax.training.update import compute_loss
 
 RATE = 1e-6

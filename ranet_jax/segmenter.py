@@ -1,115 +1,27 @@
-"""Segmenting a video: the pure pair `init` and `step`, and a small class for Python users."""
+"""Segmenting videos of any size, for Python users: `Segmenter` and `Tracker`."""
 
-import functools
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from ranet_jax.errors import InputError
-from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.geometry.canvas import Canvas
-from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.ranet import RANet
-from ranet_jax.models.ranking import pool_mask, split_labels
-from ranet_jax.models.resnet import normalize_frame
+from ranet_jax.protocol import (
+    PRECISIONS,
+    RELEASED,
+    SLOTS,
+    Protocol,
+    VideoFunctions,
+    build,
+    find_slots,
+)
 from ranet_jax.remarks import remark
-from ranet_jax.weights import checkpoint
-
-SLOTS = (1, 2, 3, 5, 8, 16)
-"""Numbers of objects that a compiled step has room for; a video uses the smallest that suffices.
-
-An empty slot costs as much as an object, and every size is compiled by itself."""
-
-PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
-"""Dtype of the computation by its name."""
-
-
-@flax.struct.dataclass
-class State:
-    """All that is remembered of a video: constant in size, however long the video.
-
-    Attributes:
-        kernels: of the template, [positions, c].
-        cells: each slot's share of each template cell, float32 or wider, [n, positions].
-        labels: masks of the last frame on the canvas, uint8 [h, w]: 0 background, i for slot i.
-    """
-
-    kernels: Array
-    cells: Array
-    labels: Array
-
-
-def find_slots(objects: int) -> int:
-    """The smallest of `SLOTS` that has room for a number of objects."""
-    return next(size for size in SLOTS if size >= objects)
-
-
-class VideoFunctions(NamedTuple):
-    """The two pure, jitted functions that segment a video; see `build`."""
-
-    init: Callable[[Any, Array, Array], State]
-    step: Callable[[Any, State, Array], tuple[State, Any]]
-
-
-@functools.cache
-def build(
-    model: RANet, slots: int = 1, precision: str = "float32", *, probabilities: bool = False
-) -> VideoFunctions:
-    """Builds `init` and `step` of a network.
-
-    Both are pure and never leave the device: `step` may run under `lax.scan` over the frames of a
-    clip, and both under `vmap` over clips. `step` donates its state: the one handed in is used up,
-    and its memory holds the one that comes back.
-
-    Args:
-        model: the network.
-        slots: room for objects, see `SLOTS`.
-        precision: of the computation, see `PRECISIONS`.
-        probabilities: whether `step` gives them too.
-
-    Returns:
-        `init(params, frame, labels) -> state` and `step(params, state, frame) -> (state, labels)`.
-        Frames are uint8 RGB [h, w, 3] and labels uint8 [h, w], 0 background and i for slot i, both
-        on the canvas of the model; see `Canvas` for other sizes. With `probabilities`, the pair
-        (labels, each slot's probability [h, w, slots], float32 or wider) in place of the labels.
-    """
-    dtype = PRECISIONS[precision]
-    wide = jnp.promote_types(dtype, jnp.float32)
-
-    def cut(frame: Array, box: Array) -> Array:  # [h, w, 3] -> [1, h, w, 3]
-        return cut_frame(normalize_frame(frame, wide), box).astype(dtype)[None]
-
-    def init(params: Any, frame: Array, labels: Array) -> State:
-        box = find_box(labels > 0)
-        kernels = model.apply({"params": params}, cut(frame, box), method="template")[0]
-        cells = pool_mask(split_labels(cut_labels(labels, box), slots, wide))
-        return State(kernels, cells, labels)
-
-    def step(params: Any, state: State, frame: Array) -> tuple[State, Array]:
-        box = find_box(state.labels > 0)
-        previous = split_labels(cut_labels(state.labels, box), slots, wide)
-        logits = model.apply(
-            {"params": params},
-            state.kernels[None],
-            state.cells[None],
-            cut(frame, box),
-            previous[None],
-        )[0]
-        present = state.cells.any(axis=-1)
-        probability = find_probability(logits.astype(wide), present, model.decision)
-        probability = paste_probability(jnp.moveaxis(probability, 0, -1), box)  # [h, w, slots]
-        labels = choose_labels(probability, model.decision)
-        output = (labels, probability) if probabilities else labels
-        return state.replace(labels=labels), output
-
-    return VideoFunctions(jax.jit(init), jax.jit(step, donate_argnums=1))
+from ranet_jax.weights.checkpoint import Network, load_network
 
 
 class Segmenter:
@@ -123,6 +35,8 @@ class Segmenter:
         params: its parameters.
         precision: of the computation.
         probabilities: whether trackers give them too.
+        protocol: what is done around the network.
+        frame_canvas: height and width of what `init` and `step` take.
         compile_seconds: spent on compilation so far.
     """
 
@@ -133,6 +47,7 @@ class Segmenter:
         precision: str = "float32",
         *,
         probabilities: bool = False,
+        protocol: Protocol = RELEASED,
     ) -> None:
         """Wraps a network.
 
@@ -141,6 +56,7 @@ class Segmenter:
             params: its parameters.
             precision: "float32", "bfloat16" or "float64" (which needs `jax_enable_x64`).
             probabilities: whether `Tracker.probability` is filled.
+            protocol: what is done around the network.
         """
         if precision not in PRECISIONS:
             raise InputError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
@@ -148,6 +64,8 @@ class Segmenter:
         self.params = jax.device_put(params)
         self.precision = precision
         self.probabilities = probabilities
+        self.protocol = protocol
+        self.frame_canvas = protocol.find_frame_canvas(model)
         if precision == "float64" and not jax.config.jax_enable_x64:
             raise InputError("float64 needs jax.config.update('jax_enable_x64', True) beforehand")
         self.compile_seconds = 0.0
@@ -155,11 +73,39 @@ class Segmenter:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path, precision: str = "float32", *, probabilities: bool = False
+        cls,
+        path: str | Path,
+        precision: str = "float32",
+        *,
+        canvas: tuple[int, int] | None = None,
+        probabilities: bool = False,
     ) -> "Segmenter":
-        """Loads the network of a checkpoint; see `checkpoint.load_network` for errors."""
-        network = checkpoint.load_network(Path(path))
-        return cls(network.model, network.params, precision, probabilities=probabilities)
+        """Loads the network of a checkpoint.
+
+        Args:
+            path: of the checkpoint, see `load_network`, as for errors.
+            precision: see `Segmenter`.
+            canvas: height and width of the network's input; that of the checkpoint when None.
+            probabilities: see `Segmenter`.
+
+        Returns:
+            The segmenter.
+        """
+        network = load_network(Path(path), canvas)
+        return cls.from_network(network, precision, probabilities=probabilities)
+
+    @classmethod
+    def from_network(
+        cls, network: Network, precision: str = "float32", *, probabilities: bool = False
+    ) -> "Segmenter":
+        """Takes a network that is loaded, with its protocol."""
+        return cls(
+            network.model,
+            network.params,
+            precision,
+            probabilities=probabilities,
+            protocol=network.protocol,
+        )
 
     def compile(self, objects: int) -> VideoFunctions:
         """Compiles `init` and `step` for a number of objects, unless that was done before.
@@ -173,10 +119,16 @@ class Segmenter:
         slots = find_slots(objects)
         if slots not in self._compiled:
             start = time.perf_counter()
-            h, w = self.model.canvas
+            h, w = self.frame_canvas
             frame = jax.ShapeDtypeStruct((h, w, 3), jnp.uint8)
             labels = jax.ShapeDtypeStruct((h, w), jnp.uint8)
-            functions = build(self.model, slots, self.precision, probabilities=self.probabilities)
+            functions = build(
+                self.model,
+                slots,
+                self.precision,
+                probabilities=self.probabilities,
+                protocol=self.protocol,
+            )
             state = jax.eval_shape(functions.init, self.params, frame, labels)
             self._compiled[slots] = VideoFunctions(
                 functions.init.lower(self.params, frame, labels).compile(),
@@ -211,7 +163,7 @@ class Tracker:
         ids: ids of the objects, ascending; slot i holds `ids[i - 1]`.
         probability: each object's, float32 [h, w, objects] in the order of `ids`, for the frame of
             the last `step`; None before it, or without `Segmenter.probabilities`.
-        labels: the last masks on the network's canvas, uint8, i for slot i; what `restore` takes.
+        labels: the last masks on the frame canvas, uint8, i for slot i; what `restore` takes.
     """
 
     def __init__(
@@ -221,7 +173,7 @@ class Tracker:
         check_frame(frame)
         self._segmenter = segmenter
         self._params = segmenter.params if params is None else params
-        self._canvas = Canvas(frame.shape[:2], segmenter.model.canvas)
+        self._canvas = Canvas(frame.shape[:2], segmenter.frame_canvas)
         self.mark(frame, mask)
 
     def mark(self, frame: np.ndarray, mask: np.ndarray) -> None:
@@ -246,7 +198,7 @@ class Tracker:
         slot_of_id[ids] = np.arange(1, ids.size + 1)
         labels = self._canvas.fit_labels(slot_of_id[mask])
         for one in ids[np.isin(slot_of_id[ids], labels, invert=True)]:
-            height, width = self._segmenter.model.canvas
+            height, width = labels.shape
             remark(
                 f"object {one} cannot be followed: it is smaller than a pixel of the network's "
                 f"canvas of {width} x {height}, and there is no room for it beside other objects"

@@ -13,12 +13,13 @@ import pytest
 from configs import davis16_finetune, davis17_finetune, demo, static_pretrain, static_pretrain_multi
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_labels, find_box
-from ranet_jax.models import ranet
+from ranet_jax.models import ablations
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.decoder import Decoder
 from ranet_jax.models.ranet import RANet, abstract_params, init_params, small_ranet
 from ranet_jax.models.resnet import Encoder, Features
-from ranet_jax.segmenter import Segmenter, State, build
+from ranet_jax.protocol import State, build
+from ranet_jax.segmenter import Segmenter
 from ranet_jax.training import loop as training
 from ranet_jax.training.loop import check_recipe, make_model, open_state, start_state
 from ranet_jax.training.update import compute_loss, predict
@@ -37,12 +38,12 @@ VARIANTS = (
     {"selection": "maximum"},
     {"selection": "features"},
     {"use_previous": False},
-    {"decision": "softmax"},
+    {"activation": "softmax"},
 )
 
 
 def tiny(**fields):
-    return RANet(blocks=(1, 1, 1, 1), width=8, canvas=(H, W), kept=4, **fields)
+    return RANet(blocks=(1, 1, 1, 1), width=8, head_width=8, canvas=(H, W), top_k=4, **fields)
 
 
 @contextlib.contextmanager
@@ -91,17 +92,19 @@ def receive(model, kernels, cells, matching):
     return np.asarray(seen["foreground"][0]), np.asarray(seen["background"][0])
 
 
-def weights_of(cells, rule):
+def weights_of(cells, ranking_rule):
     """Weights of both streams, [n, positions] each, as spec/network.md section 5 writes them."""
     rest = 1 - cells[0]
-    return cells[0], (rest >= 0.9).astype(float) if rule == "single" else rest
+    return cells[0], (rest >= 0.9).astype(float) if ranking_rule == "single" else rest
 
 
-@pytest.mark.parametrize("rule", ["single", "multi"])
-def test_spatial_hands_on_every_map_in_its_place(float64, rule):
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
+def test_spatial_hands_on_every_map_in_its_place(float64, ranking_rule):
     kernels, cells, matching = draw()
-    streams = receive(tiny(selection="spatial", rule=rule), kernels, cells, matching)
-    for maps, weights in zip(streams, weights_of(cells, rule), strict=True):
+    streams = receive(
+        tiny(selection="spatial", ranking_rule=ranking_rule), kernels, cells, matching
+    )
+    for maps, weights in zip(streams, weights_of(cells, ranking_rule), strict=True):
         assert maps.shape == (2, 2 * ROWS, 2 * COLUMNS, POSITIONS)
         for i in range(2):
             for j in range(POSITIONS):
@@ -110,12 +113,14 @@ def test_spatial_hands_on_every_map_in_its_place(float64, rule):
     assert not streams[0][0, ..., 0].any(), "a position outside the mask is a zero map"
 
 
-@pytest.mark.parametrize("rule", ["single", "multi"])
-def test_maximum_hands_on_one_map_of_those_inside(float64, rule):
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
+def test_maximum_hands_on_one_map_of_those_inside(float64, ranking_rule):
     kernels, cells, matching = draw()
-    streams = receive(tiny(selection="maximum", rule=rule), kernels, cells, matching)
+    streams = receive(
+        tiny(selection="maximum", ranking_rule=ranking_rule), kernels, cells, matching
+    )
     similarity = np.einsum("jc,yxc->jyx", kernels[0], matching[0])
-    for maps, weights in zip(streams, weights_of(cells, rule), strict=True):
+    for maps, weights in zip(streams, weights_of(cells, ranking_rule), strict=True):
         assert maps.shape == (2, 2 * ROWS, 2 * COLUMNS, 1)
         for i in range(2):
             inside = weights[i] > 0
@@ -140,15 +145,17 @@ def interpolate(grid):
     return np.array([np.interp(x, np.arange(grid.shape[1]), row) for row in rows])
 
 
-@pytest.mark.parametrize("rule", ["single", "multi"])
-def test_features_hand_on_both_frames_and_are_never_correlated(float64, monkeypatch, rule):
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
+def test_features_hand_on_both_frames_and_are_never_correlated(float64, monkeypatch, ranking_rule):
     def fail(*_):
         raise AssertionError("correlated")
 
-    monkeypatch.setattr(ranet, "correlate", fail)
+    monkeypatch.setattr(ablations, "correlate", fail)
     kernels, cells, matching = draw()
-    streams = receive(tiny(selection="features", rule=rule), kernels, cells, matching)
-    for maps, weights in zip(streams, weights_of(cells, rule), strict=True):
+    streams = receive(
+        tiny(selection="features", ranking_rule=ranking_rule), kernels, cells, matching
+    )
+    for maps, weights in zip(streams, weights_of(cells, ranking_rule), strict=True):
         assert maps.shape == (2, 2 * ROWS, 2 * COLUMNS, 2 * CHANNELS)
         for i in range(2):
             np.testing.assert_array_equal(maps[i, ..., CHANNELS:], matching[0])
@@ -157,17 +164,17 @@ def test_features_hand_on_both_frames_and_are_never_correlated(float64, monkeypa
                 np.testing.assert_allclose(maps[i, ..., c], interpolate(grid), atol=1e-12)
     assert np.abs(streams[0][0] - streams[0][1]).max() > 0.1, "objects can be told apart"
     monkeypatch.undo()
-    monkeypatch.setattr(ranet, "correlate", fail)
+    monkeypatch.setattr(ablations, "correlate", fail)
     with pytest.raises(AssertionError, match="correlated"):
         receive(tiny(selection="spatial"), kernels, cells, matching)
 
 
-@pytest.mark.parametrize("rule", ["single", "multi"])
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
 @pytest.mark.parametrize("selection", ["spatial", "maximum", "features"])
-def test_empty_slots_change_nothing(selection, rule):
+def test_empty_slots_change_nothing(selection, ranking_rule):
     kernels, cells, matching = draw()
     padded = np.concatenate([cells, np.zeros((1, 2, POSITIONS))], axis=1)
-    model = tiny(selection=selection, rule=rule)
+    model = tiny(selection=selection, ranking_rule=ranking_rule)
     plain = receive(model, kernels, cells, matching)
     for maps, expected in zip(receive(model, kernels, padded, matching), plain, strict=True):
         np.testing.assert_array_equal(maps[:2], expected)
@@ -233,8 +240,10 @@ def decoded_previous(model, n):
 
 def test_no_previous_mask_in_training_and_test_but_its_box():
     # Not "ranking", which would need parameters; the previous mask is another matter.
-    full = decoded_previous(tiny(rule="multi", selection="spatial"), 2)
-    without = decoded_previous(tiny(rule="multi", selection="spatial", use_previous=False), 2)
+    full = decoded_previous(tiny(ranking_rule="multi", selection="spatial"), 2)
+    without = decoded_previous(
+        tiny(ranking_rule="multi", selection="spatial", use_previous=False), 2
+    )
     labels = jnp.asarray(example(2)["previous"][0])
     in_box = np.asarray(cut_labels(labels, find_box(labels > 0)))
     for i in range(2):
@@ -245,28 +254,28 @@ def test_no_previous_mask_in_training_and_test_but_its_box():
     np.testing.assert_array_equal(without[2], full[2])
 
 
-@pytest.mark.parametrize("decision", ["sigmoid", "softmax"])
-def test_step_and_loss_decide_as_the_model_says(decision):
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_step_and_loss_decide_as_the_model_says(activation):
     """On the whole canvas, where nothing is resized: step and loss are made of one probability."""
-    model = tiny(selection="spatial", rule="multi", decision=decision)
+    model = tiny(selection="spatial", ranking_rule="multi", activation=activation)
     logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (1, 2, H, W)), jnp.float32)
     matching = jnp.zeros((1, 2 * ROWS, 2 * COLUMNS, CHANNELS))
     nothing = jnp.zeros((H, W), jnp.uint8)
     state = State(jnp.zeros((POSITIONS, CHANNELS)), jnp.ones((2, POSITIONS)), nothing)
-    expected = np.asarray(find_probability(logits[0], np.array([True, True]), decision))
+    expected = np.asarray(find_probability(logits[0], np.array([True, True]), activation))
     with watch(matching, logits):
         step = build.__wrapped__(model, 2, probabilities=True).step
         _, (labels, probability) = step({}, state, example()["frame"][0])
     np.testing.assert_allclose(probability, np.moveaxis(expected, 0, -1), atol=1e-6)
-    np.testing.assert_array_equal(labels, choose_labels(probability, decision))
+    np.testing.assert_array_equal(labels, choose_labels(probability, activation))
     sums = np.asarray(probability).sum(axis=-1)
-    assert (sums.max() > 1.01) == (decision == "sigmoid")
+    assert (sums.max() > 1.01) == (activation == "sigmoid")
 
     batch = example(2)
     with watch(matching, logits):
         loss = compute_loss(model, {}, batch, 2, jnp.float32)
     truth = np.stack([batch["labels"][0] == i for i in (1, 2)])
-    if decision == "sigmoid":
+    if activation == "sigmoid":
         expected = -np.log(np.where(truth, expected, 1 - expected)).mean()
     else:
         background = 1 - expected.sum(axis=0)
@@ -277,23 +286,25 @@ def test_step_and_loss_decide_as_the_model_says(decision):
 
 @pytest.mark.parametrize("fields", VARIANTS, ids=str)
 def test_checkpoints_know_their_variant(fields):
-    model = tiny(rule="multi", **fields)
+    model = tiny(ranking_rule="multi", **fields)
     description = describe_model(model)
     assert description.items() >= fields.items()
-    assert build_model(description) == model != tiny(rule="multi")
+    assert build_model(description) == model != tiny(ranking_rule="multi")
 
 
 def test_checkpoints_of_before_are_the_full_model():
     model = tiny()
     description = describe_model(model)
-    for name in ("selection", "use_previous", "decision"):
+    for name in ("selection", "use_previous", "activation"):
         del description[name]
     assert build_model(description) == model
-    assert (model.selection, model.use_previous, model.decision) == ("ranking", True, "sigmoid")
+    assert (model.selection, model.use_previous, model.activation) == ("ranking", True, "sigmoid")
 
 
 def test_a_saved_variant_needs_no_flag(tmp_path):
-    model = tiny(selection="maximum", use_previous=False, decision="softmax", rule="multi")
+    model = tiny(
+        selection="maximum", use_previous=False, activation="softmax", ranking_rule="multi"
+    )
     save_network(tmp_path / "variant", Network(model, init_params(model, 0), {}))
     assert Segmenter.from_checkpoint(tmp_path / "variant").model == model
 
@@ -304,7 +315,7 @@ RECIPES = (static_pretrain, davis16_finetune, static_pretrain_multi, davis17_fin
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.__name__)
 def test_every_recipe_takes_every_variant(recipe):
     assert describe_model(make_model(recipe.get_config())).items() >= {
-        "selection": "ranking", "use_previous": True, "decision": "sigmoid"
+        "selection": "ranking", "use_previous": True, "activation": "sigmoid"
     }.items()  # fmt: skip
     for fields in VARIANTS:
         config = recipe.get_config()
@@ -315,7 +326,7 @@ def test_every_recipe_takes_every_variant(recipe):
         assert model == dataclasses.replace(make_model(recipe.get_config()), **fields)
 
 
-@pytest.mark.parametrize("field", ["selection", "decision"])
+@pytest.mark.parametrize("field", ["selection", "activation"])
 def test_unknown_variants_are_refused(field):
     config = demo.get_config()
     config.model[field] = "rank"
@@ -367,7 +378,7 @@ def test_a_run_of_before_goes_on(monkeypatch, tmp_path):
     model = small_ranet()
     written = training.flatten_config(config)
     description = {"model": describe_model(model), "config": written}
-    for name in ("selection", "use_previous", "decision"):
+    for name in ("selection", "use_previous", "activation"):
         del description["model"][name], written[f"model.{name}"]
 
     class Checkpoints:

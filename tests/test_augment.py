@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ranet_jax.data.augment import (
-    VIDEO,
     Augmentation,
     draw_colours,
     make_static_example,
@@ -43,6 +42,15 @@ PLAIN = Augmentation(
     colour_apart=0,
     damage=NO_DAMAGE,
     box_jitter=0,
+)
+VIDEO = Augmentation(
+    spline=0.0,
+    rotation=5.0,
+    scaling=0.1,
+    shift=0.05,
+    damage=Damage(
+        spline=0.03, rotation=3.0, scaling=0.03, shift=0.03, growth=0.03, missing_probability=0.2
+    ),
 )
 GEOMETRY = Augmentation(colour=0, colour_apart=0)
 
@@ -338,3 +346,12 @@ def test_colours_are_equal_for_the_pair_and_a_little_apart():
         assert np.ptp(template @ grey) < 1e-9
     for matrix in draw_colours(PLAIN, generator):
         np.testing.assert_allclose(matrix, np.eye(3, 4), atol=1e-12)
+
+
+def test_an_object_outside_a_covering_image_is_fitted_in():
+    image = np.full((300, 100, 3), 80, np.uint8)
+    mask = np.zeros((300, 100), np.uint8)
+    mask[2:12, 40:60] = 1  # a tall image that covers a wide canvas shows its middle alone
+    numbers = Augmentation((160, 288), pasted_objects=0, cover=True)
+    example = make_static_example(image, mask, numbers, np.random.default_rng(0))
+    assert (example.template_labels == 1).any() and (example.labels == 1).any()

@@ -82,7 +82,14 @@ def test_half_written(tmp_path, network, damage):
 
 
 def test_tensors_of_another_size(tmp_path, network):
-    wrong = RANet(blocks=(1, 1, 1, 2), width=8, canvas=(160, 288), kept=28, rule="multi")
+    wrong = RANet(
+        blocks=(1, 1, 1, 2),
+        width=8,
+        head_width=8,
+        canvas=(160, 288),
+        top_k=28,
+        ranking_rule="multi",
+    )
     save_network(tmp_path / "a", network._replace(model=wrong))
     with pytest.raises(InputError) as caught:
         load_network(tmp_path / "a")

@@ -22,7 +22,7 @@ from ranet_jax.weights.pytorch import (
 )
 from tests.conftest import needs_shared, released_weights
 
-Thin = functools.partial(RANet, width=8)
+Thin = functools.partial(RANet, width=8, head_width=8)
 """The released names, an eighth of the channels: what is tested here does not depend on them."""
 
 
@@ -90,7 +90,7 @@ def test_import_then_export_is_the_identity(tmp_path, tensors, ending):
     source = save(tmp_path / f"source{ending}", tensors)
     save_network(tmp_path / "checkpoint", import_network(source, "multi"))
     network = load_network(tmp_path / "checkpoint")
-    assert network.model == Thin(rule="multi")
+    assert network.model == Thin(ranking_rule="multi")
     convert.write_tensors(tmp_path / f"back{ending}", export_tensors(network))
     back = read_tensors(tmp_path / f"back{ending}")
     assert back.keys() == tensors.keys()

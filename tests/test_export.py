@@ -15,7 +15,7 @@ from PIL import Image
 from ranet_jax import export
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import init_params, small_ranet
-from ranet_jax.segmenter import build
+from ranet_jax.protocol import build
 from ranet_jax.weights.checkpoint import Network, save_network
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "run_exported.py"

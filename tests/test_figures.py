@@ -26,7 +26,8 @@ from ranet_jax.figures.inspection import (
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.models.ranking import RankingAttention
-from ranet_jax.segmenter import Segmenter, build
+from ranet_jax.protocol import build
+from ranet_jax.segmenter import Segmenter
 from ranet_jax.tables.build import read_run
 from ranet_jax.tables.published import SCORES, TABLES
 from ranet_jax.weights.checkpoint import Network, save_network
@@ -99,8 +100,8 @@ def test_scores_are_weighted_maxima_where_the_ranking_network_is_silent():
     np.testing.assert_allclose(found.scores[0, 0], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("rule", ["single", "multi"])
-def test_scores_order_positions_as_the_model_does(rule):
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
+def test_scores_order_positions_as_the_model_does(ranking_rule):
     generator = np.random.default_rng(1)
     similarity = jnp.asarray(generator.uniform(-1, 1, (1, 45, 10, 18)), jnp.float32)
     similarity *= jnp.asarray(generator.uniform(0.2, 1, (1, 45, 1, 1)), jnp.float32)
@@ -108,7 +109,7 @@ def test_scores_order_positions_as_the_model_does(rule):
     everything *= everything > 0.25
     cells = everything[None, 1:]
     everything = everything.at[0].set(1 - cells[0].sum(axis=0))
-    module = RankingAttention(16, 28, rule)
+    module = RankingAttention(16, 28, ranking_rule)
     params = network().params["ranking"]["network"]
     conv = {
         "kernel": generator.normal(size=params["conv2"]["conv"]["kernel"].shape),
@@ -125,8 +126,10 @@ def test_scores_order_positions_as_the_model_does(rule):
     maps, kept = rank(params)
     (learned,) = kept["intermediates"]["network"]["__call__"]
     assert np.ptp(learned) > 0.1, "the learned part must matter"
-    scores = np.asarray(score_positions(similarity[0], cells[0], learned, rule))
-    rivals = everything[jnp.array([[0, 2], [0, 1]])] if rule == "multi" else jnp.ones((2, 1, 45))
+    scores = np.asarray(score_positions(similarity[0], cells[0], learned, ranking_rule))
+    rivals = (
+        everything[jnp.array([[0, 2], [0, 1]])] if ranking_rule == "multi" else jnp.ones((2, 1, 45))
+    )
     for slot in range(2):
         for stream, weights in enumerate((cells[0, slot, None], rivals[slot])):
             # The candidates of the stream, and which of them each kept map is.

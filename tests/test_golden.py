@@ -54,9 +54,9 @@ def split(labels, n):
     return (labels == np.arange(1, n + 1)[:, None, None]).astype(np.float64)
 
 
-def run_network(released_file, golden, rule, template_labels, previous_labels):
+def run_network(released_file, golden, ranking_rule, template_labels, previous_labels):
     """Template and current frame on the full canvas: kernels, logits and all intermediates."""
-    network = import_network(released_file, rule)
+    network = import_network(released_file, ranking_rule)
     n = int(template_labels.max())
     sequence, first, current = golden["frames"]
     template, frame = (
@@ -187,8 +187,8 @@ def test_protocol_equals_the_released_one(float64):
 
 
 @functools.cache
-def make_segmenter(released_file, rule):
-    network = import_network(released_file, rule)
+def make_segmenter(released_file, ranking_rule):
+    network = import_network(released_file, ranking_rule)
     return Segmenter(network.model, network.params, "float64")
 
 
@@ -212,10 +212,10 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "sequence"), RUNS)
-def test_video_equals_the_released_one(float64, released_file, rule, sequence):
-    golden = load(f"video_{rule}")
-    assert differing_share(make_segmenter(released_file, rule), golden, sequence) == 0
+@pytest.mark.parametrize(("ranking_rule", "sequence"), RUNS)
+def test_video_equals_the_released_one(float64, released_file, ranking_rule, sequence):
+    golden = load(f"video_{ranking_rule}")
+    assert differing_share(make_segmenter(released_file, ranking_rule), golden, sequence) == 0
 
 
 if __name__ == "__main__":
@@ -232,7 +232,9 @@ if __name__ == "__main__":
         name = max(worst, key=worst.get)
         print(f"{compare.__name__}: {worst[name]:.1e} ({name}), of {len(worst)} intermediates")
     print(f"protocol: boxes and masks equal, values within {protocol_differences():.1e}")
-    for rule in ("single", "multi"):
+    for ranking_rule in ("single", "multi"):
         for sequence in SEQUENCES:
-            share = differing_share(make_segmenter(file, rule), load(f"video_{rule}"), sequence)
-            print(f"video_{rule} {sequence}: {share:.1e} of the pixels differ")
+            share = differing_share(
+                make_segmenter(file, ranking_rule), load(f"video_{ranking_rule}"), sequence
+            )
+            print(f"video_{ranking_rule} {sequence}: {share:.1e} of the pixels differ")

@@ -49,29 +49,29 @@ def test_softmax_of_one_object_is_binary_cross_entropy(float64):
     logits, labels = draw(n=1)
     present = np.ones((3, 1), bool)
     one, other = (
-        segmentation_loss(jnp.asarray(logits), labels, present, decision)
-        for decision in ("softmax", "sigmoid")
+        segmentation_loss(jnp.asarray(logits), labels, present, activation)
+        for activation in ("softmax", "sigmoid")
     )
     np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
-@pytest.mark.parametrize("decision", ["sigmoid", "softmax"])
-def test_empty_slots_do_not_count(decision):
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_empty_slots_do_not_count(activation):
     logits, labels = draw(n=1)
     padded = jnp.asarray(np.concatenate([logits, np.full_like(logits, 50)], axis=1))
     present = np.array([[True, False]] * 3)
-    one = segmentation_loss(jnp.asarray(logits), labels, np.ones((3, 1), bool), decision)
-    two = segmentation_loss(padded, labels, present, decision)
+    one = segmentation_loss(jnp.asarray(logits), labels, np.ones((3, 1), bool), activation)
+    two = segmentation_loss(padded, labels, present, activation)
     np.testing.assert_array_equal(one, two)
-    gradient = jax.grad(lambda x: segmentation_loss(x, labels, present, decision).sum())(padded)
+    gradient = jax.grad(lambda x: segmentation_loss(x, labels, present, activation).sum())(padded)
     assert np.isfinite(gradient).all()
     assert gradient[:, 0].all() and not gradient[:, 1].any()
 
 
-@pytest.mark.parametrize("decision", ["sigmoid", "softmax"])
-def test_extreme_logits_in_bfloat16_stay_finite(decision):
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_extreme_logits_in_bfloat16_stay_finite(activation):
     logits = jnp.full((1, 1, 4, 4), 1e4, jnp.bfloat16)
     labels = np.zeros((1, 4, 4), np.uint8)
-    loss = segmentation_loss(logits, labels, np.ones((1, 1), bool), decision)
+    loss = segmentation_loss(logits, labels, np.ones((1, 1), bool), activation)
     assert loss.dtype == jnp.float32
     assert np.isfinite(loss).all() and loss[0] > 9000

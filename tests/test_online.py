@@ -27,7 +27,7 @@ RATE = 1e-3  # an untrained network is to learn in few steps
 @functools.cache
 def learner():
     """Shared by all tests, which have two objects each, because a gradient takes XLA 20 s."""
-    model = RANet(blocks=(1, 1, 1, 1), width=8, canvas=CANVAS, kept=10)
+    model = RANet(blocks=(1, 1, 1, 1), width=8, head_width=8, canvas=CANVAS, top_k=10)
     return OnlineLearner(Segmenter(model, init_params(model, 0)), steps=3, rate=RATE)
 
 
@@ -113,7 +113,7 @@ def test_examples_follow_from_seed_and_step_alone():
 def test_the_recipe_is_that_of_stage_1():
     config = get_config()
     assert pytest.approx(config.optimizer.learning_rate / 10) == online.RATE
-    augmentation = make_augmentation(config, (480, 864))
+    augmentation = make_augmentation(config.augmentation, (480, 864))
     # Objects of other images are pasted by the loader, and there are none here.
     ours = vars(Augmentation()) | {"pasted_objects": config.augmentation.pasted_objects}
     assert ours == vars(augmentation)

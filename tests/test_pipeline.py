@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ranet_jax.data import pipeline
-from ranet_jax.data.augment import VIDEO, Augmentation
+from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.datasets import Sample, Video
 from ranet_jax.data.pipeline import (
     Set,
@@ -159,7 +159,7 @@ class Frames(Images):
 
 def test_video_examples_stay_in_their_video_and_within_reach():
     videos = (Video("a", 0, (0, 2, 4, 6, 20)), Video("b", 5, tuple(range(8))))
-    draw = VideoDraw(Frames(13), videos, VIDEO, reach=5)
+    draw = VideoDraw(Frames(13), videos, Augmentation(), reach=5)
     for index in range(13):
         for seed in range(5):
             Frames.read.clear()
@@ -178,14 +178,15 @@ def test_video_examples_stay_in_their_video_and_within_reach():
 def test_videos_kept_for_validation_are_never_drawn(monkeypatch, tmp_path):
     every = tuple(Video(name, 3 * i, (0, 1, 2)) for i, name in enumerate("abc"))
     monkeypatch.setattr(pipeline, "open_davis", lambda *_: (Frames(9), every))
-    (one,) = open_sets("video", {"davis16-train": 1.0}, tmp_path, VIDEO, 5, left_out=["b"])
+    numbers = Augmentation()
+    sets = {"davis16-train": 1.0}
+    (one,) = open_sets(sets, tmp_path, numbers, numbers, 5, left_out=["b"])
     dataset = make_dataset([one], 0)
     drawn = {int(dataset[i]["origin"][1]) for i in range(12)}
     assert drawn == {0, 1, 2, 6, 7, 8}
 
 
-@pytest.mark.parametrize("kind", ["static", "video"])
-def test_missing_data_names_folder_and_command(tmp_path, kind):
-    name = "ecssd" if kind == "static" else "davis16-train"
+@pytest.mark.parametrize("name", ["ecssd", "davis16-train"])
+def test_missing_data_names_folder_and_command(tmp_path, name):
     with pytest.raises(InputError, match=rf"{tmp_path}.*ranet_jax\.data\.prepare {name}"):
-        open_sets(kind, {name: 1.0}, tmp_path, VIDEO, 5)
+        open_sets({name: 1.0}, tmp_path, Augmentation(), Augmentation(), 5)

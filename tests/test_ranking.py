@@ -13,13 +13,13 @@ ROWS, COLUMNS, KEPT = 3, 5, 10
 POSITIONS = ROWS * COLUMNS
 
 
-def make(rule, n, seed=0, filled=0.5):
+def make(ranking_rule, n, seed=0, filled=0.5):
     """A module with weights, similarity maps, and soft cells of objects that share the template."""
     generator = np.random.default_rng(seed)
     similarity = generator.uniform(-1, 1, (1, POSITIONS, 2 * ROWS, 2 * COLUMNS))
     owner = generator.integers(0, n + 1, POSITIONS)
     cells = (owner == np.arange(1, n + 1)[:, None]) * generator.choice([0.3, 0.95, 1], POSITIONS)
-    module = RankingAttention(width=8, kept=KEPT, rule=rule)
+    module = RankingAttention(width=8, top_k=KEPT, ranking_rule=ranking_rule)
     variables = jax.jit(module.init)(jax.random.key(seed), similarity, cells[None])
     return module, variables, jnp.asarray(similarity), cells
 
@@ -102,10 +102,10 @@ def test_multi_rule_equals_the_naive_loop(float64, n):
             np.testing.assert_allclose(stream[0, i], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("rule", ["single", "multi"])
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
 @pytest.mark.parametrize("n", [1, 3])
-def test_empty_slots_change_nothing(float64, rule, n):
-    module, variables, similarity, cells = make(rule, n, seed=1)
+def test_empty_slots_change_nothing(float64, ranking_rule, n):
+    module, variables, similarity, cells = make(ranking_rule, n, seed=1)
     padded = np.concatenate([cells, np.zeros((4, POSITIONS))])
     plain = apply(module, variables, similarity, jnp.asarray(cells)[None])
     found = apply(module, variables, similarity, jnp.asarray(padded)[None])

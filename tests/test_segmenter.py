@@ -11,18 +11,19 @@ from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.segmenter import SLOTS, Segmenter, State, build
+from ranet_jax.protocol import SLOTS, State, build
+from ranet_jax.segmenter import Segmenter
 
 
 @functools.cache
-def network(rule="single"):
-    model = small_ranet(rule)
+def network(ranking_rule="single"):
+    model = small_ranet(ranking_rule)
     return model, init_params(model, 0)
 
 
 @functools.cache
-def segmenter(rule="single"):
-    return Segmenter(*network(rule))
+def segmenter(ranking_rule="single"):
+    return Segmenter(*network(ranking_rule))
 
 
 def clip(frames=4, size=(160, 288), seed=0):
@@ -78,10 +79,10 @@ def test_state_is_small_and_keeps_its_structure():
     assert not any(x.is_deleted() for x in jax.tree.leaves((params, after)))
 
 
-@pytest.mark.parametrize("rule", ["single", "multi"])
-def test_room_for_more_objects_changes_nothing(rule):
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
+def test_room_for_more_objects_changes_nothing(ranking_rule):
     """Padded slots are empty: the masks are those of a step that has no room to spare."""
-    model, params = network(rule)
+    model, params = network(ranking_rule)
     video, labels = clip(2)
     labels[130:155, 20:80] = 2
     masks = []

@@ -135,10 +135,10 @@ def test_online_learning_counts_its_time_and_names_its_steps(tmp_path):
         ({"selection": "features"}, "no correlation"),
         ({"use_previous": False}, "no previous mask"),
         (
-            {"selection": "maximum", "decision": "softmax"},
+            {"selection": "maximum", "activation": "softmax"},
             "maximum, softmax over objects",
         ),
-        ({"rule": "multi"}, "full"),
+        ({"ranking_rule": "multi"}, "full"),
         ({"blocks": (3, 4, 6, 3)}, "another size"),
     ],
 )

@@ -225,7 +225,7 @@ process, processes, port, accumulate, path = sys.argv[1:]
 process, processes = int(process), int(processes)
 parallel.start_processes(f"localhost:{port}" if processes > 1 else None, process, processes)
 config = tiny_config(batch_size=4, precision="float64", accumulate=int(accumulate))
-model = RANet(blocks=(1, 1, 1, 1), width=8, canvas=(64, 96), kept=4)
+model = RANet(blocks=(1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k=4)
 state = training.start_state(model, config)
 wide = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
 state = parallel.replicate(jax.tree.map(wide, state))
@@ -286,13 +286,12 @@ def test_every_recipe_is_complete_and_says_what_it_needs():
     for recipe in RECIPES:
         config = recipe.get_config()
         model = make_model(config)
-        augmentation = make_augmentation(config, model.canvas)
-        given = set(config.augmentation.keys())
-        fields = {field.name for field in dataclasses.fields(Augmentation)}
-        assert given == fields - {"canvas"}, recipe.__name__
-        damage = {field.name for field in dataclasses.fields(Damage)}
-        assert set(config.augmentation.damage.keys()) == damage
-        assert augmentation.canvas == model.canvas
+        for section in (config.augmentation, config.video_augmentation):
+            fields = {field.name for field in dataclasses.fields(Augmentation)}
+            assert set(section.keys()) == fields - {"canvas"}, recipe.__name__
+            damage = {field.name for field in dataclasses.fields(Damage)}
+            assert set(section.damage.keys()) == damage
+            assert make_augmentation(section, model.canvas).canvas == model.canvas
         assert make_schedule(config)(config.optimizer.warmup) == config.optimizer.learning_rate
         name = recipe.__name__.split(".")[-1]
         assert f"configs/{name}.py" in recipe.__doc__
@@ -310,10 +309,17 @@ def test_backbone_has_its_own_learning_rate():
     assert (head < 0).all()
 
 
-@pytest.mark.parametrize("rule", ["single", "multi"])
-def test_ranking_network_gets_no_gradient_and_starts_silent(rule):
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
+def test_ranking_network_gets_no_gradient_and_starts_silent(ranking_rule):
     """What README.md and `init_params` say: it only orders maps. All else learns."""
-    model = RANet(blocks=(1, 1, 1, 1), width=8, canvas=(64, 96), kept=4, rule=rule)
+    model = RANet(
+        blocks=(1, 1, 1, 1),
+        width=8,
+        head_width=8,
+        canvas=(64, 96),
+        top_k=4,
+        ranking_rule=ranking_rule,
+    )
     params = init_params(model, 0)
     assert not params["ranking"]["network"]["conv2"]["conv"]["kernel"].any()
     generator = np.random.default_rng(0)
@@ -343,7 +349,7 @@ def test_loss_that_is_not_finite_names_step_and_samples():
 
 
 def test_init_from_another_model(tmp_path):
-    model = RANet(blocks=(1, 1, 1, 1), width=8, canvas=(160, 288), kept=28)
+    model = RANet(blocks=(1, 1, 1, 1), width=8, head_width=8, canvas=(160, 288), top_k=28)
     save_network(tmp_path / "other", Network(model, init_params(model, 0), {}))
     with pytest.raises(InputError, match=r"init_from .*other does not fit its model: .*misshapen"):
         start_state(small_ranet(), tiny_config(init_from=str(tmp_path / "other")))
@@ -356,11 +362,14 @@ def test_init_from_another_model(tmp_path):
         ({"init_from": "nowhere"}, "nowhere does not exist"),
         ({"steps": 1}, "warmup 1 must be below steps 1"),
         ({"model": {"name": "resnet18"}}, "model.name 'resnet18' is none of resnet50"),
-        ({"model": {"rule": "mutli"}}, "model.rule 'mutli' is none of single, multi"),
+        (
+            {"model": {"ranking_rule": "mutli"}},
+            "model.ranking_rule 'mutli' is none of single, multi",
+        ),
         ({"precision": "bf16"}, "precision 'bf16' is none of float32"),
-        ({"data": {"kind": "static", "sets": {}}}, "data.sets must name at least one"),
+        ({"data": {"sets": {"generated": 0.0}}}, "data.sets must name at least one"),
         ({"validation": {"every": 1, "frames": 2}}, "nothing to score in clip0"),
-        ({"data": {"kind": "static", "sets": {"ecssd": 1.0}}}, "data.prepare ecssd"),
+        ({"data": {"sets": {"ecssd": 1.0}}}, "data.prepare ecssd"),
     ],
 )
 def test_bad_recipes(tmp_path, changes, message):

@@ -10,7 +10,8 @@ from pathlib import Path
 import jax
 
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.segmenter import PRECISIONS, Segmenter
+from ranet_jax.protocol import PRECISIONS
+from ranet_jax.segmenter import Segmenter
 
 
 def serve(segmenter: Segmenter, host: str, port: int, max_upload: int) -> None:

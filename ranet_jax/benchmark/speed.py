@@ -48,15 +48,8 @@ from ranet_jax.media.video import open_video
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.models.ranking import split_labels
 from ranet_jax.models.resnet import RESNET_BLOCKS, normalize_frame
-from ranet_jax.segmenter import (
-    PRECISIONS,
-    SLOTS,
-    Segmenter,
-    State,
-    VideoFunctions,
-    build,
-    find_slots,
-)
+from ranet_jax.protocol import PRECISIONS, SLOTS, State, VideoFunctions, build, find_slots
+from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.checkpoint import load_network
 
 MODELS = {

@@ -7,7 +7,7 @@ view through that of a previous mask, which is damaged.
 Everything follows from the arguments and the generator's state, bit for bit.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import cv2
@@ -21,7 +21,7 @@ from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Every number of the augmentation. The defaults are those of stage 1; `VIDEO` is stage 2's.
+    """Every number of the augmentation. The defaults are those of stage 1 for several objects.
 
     What is called the largest is the end of a uniform distribution around no change.
 
@@ -38,7 +38,13 @@ class Augmentation:
         box_jitter: largest shift of the current view's box, as a share of its sides, and largest
             relative change of its size.
         visible: smallest part of an object that a view must show.
+        cover: whether the image covers the canvas before its warp, as most videos do; if not, it
+            fits into it.
         pasted_objects: most objects of other images that the loader pastes, at least one; 0: none.
+        pasted_share: in which share of the images objects are pasted.
+        distractors: in which share of these one drawn object alone is asked for, so that all others
+            are background.
+        lookalikes: which share of the pasted objects is the image's own object once more.
         pasted_area: smallest and largest area of one, as a share of the image's.
     """
 
@@ -53,20 +59,13 @@ class Augmentation:
     damage: Damage = field(default_factory=Damage)
     box_jitter: float = 0.08
     visible: float = 0.25
+    cover: bool = False
     pasted_objects: int = 3
+    pasted_share: float = 1.0
+    distractors: float = 0.0
+    lookalikes: float = 0.0
     pasted_area: tuple[float, float] = (0.03, 0.2)
 
-
-VIDEO = Augmentation(
-    spline=0.0,
-    rotation=5.0,
-    scaling=0.1,
-    shift=0.05,
-    damage=Damage(
-        spline=0.03, rotation=3.0, scaling=0.03, shift=0.03, growth=0.03, missing_probability=0.2
-    ),
-)
-"""Light, since a video brings its own motion, and its previous mask is some frames late."""
 
 _STRENGTHS = (1.0, 1.0, 1.0, 0.5, 0.0)
 """How strong to augment in each attempt at views that show their objects."""
@@ -112,11 +111,18 @@ def _count_pixels(labels: np.ndarray) -> np.ndarray:
 
 
 def _warp_view(
-    image: np.ndarray, mask: np.ndarray, nodes: np.ndarray, canvas: tuple[int, int], *, flip: bool
+    image: np.ndarray,
+    mask: np.ndarray,
+    nodes: np.ndarray,
+    augmentation: Augmentation,
+    *,
+    flip: bool,
 ) -> _View:
-    """Warps an image and its mask, once fitted on the canvas, by nodes in pixels of the canvas."""
-    _, _, height, width = fit_image(mask.shape, canvas)
-    nodes = place_image(nodes, mask.shape, canvas, flip=flip)
+    """Warps an image and its mask, once put on the canvas, by nodes in pixels of the canvas."""
+    canvas = augmentation.canvas
+    region = fit_image(mask.shape, canvas, cover=augmentation.cover)
+    _, _, height, width = region
+    nodes = place_image(nodes, mask.shape, region, flip=flip)
     labels = show_labels(mask, nodes, *map(np.arange, canvas))
     return _View(image, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
 
@@ -207,7 +213,7 @@ def _draw_view_warp(
     """Draws the warp of a whole image of some size, as nodes in pixels of the canvas."""
     return draw_warp(
         augmentation.canvas,
-        fit_image(size, augmentation.canvas),
+        fit_image(size, augmentation.canvas, cover=augmentation.cover),
         generator,
         spline=strength * augmentation.spline,
         rotation=strength * augmentation.rotation,
@@ -241,12 +247,14 @@ def make_static_example(
     """
     flip = generator.random() < augmentation.flip
     for strength in _STRENGTHS:
+        if not strength:  # what covers the canvas may have its object outside
+            augmentation = replace(augmentation, cover=False)
         template, current = (
             _warp_view(
                 image,
                 mask,
                 _draw_view_warp(mask.shape, augmentation, generator, strength),
-                augmentation.canvas,
+                augmentation,
                 flip=flip,
             )
             for _ in range(2)
@@ -279,7 +287,7 @@ def make_video_example(
         frame: uint8 RGB [h, w, 3], the current frame.
         mask: uint8 [h, w], ids in the current frame.
         previous_mask: uint8 [h, w], ids in a frame near the current one.
-        augmentation: all numbers, such as `VIDEO`.
+        augmentation: all numbers.
         generator: source of randomness; equal states give equal examples.
 
     Returns:
@@ -288,12 +296,12 @@ def make_video_example(
     Raises:
         InputError: no object is left of the template's mask on the canvas.
     """
-    flip, canvas = generator.random() < augmentation.flip, augmentation.canvas
+    flip = generator.random() < augmentation.flip
     for strength in _STRENGTHS:
         nodes = _draw_view_warp(mask.shape, augmentation, generator, strength)
-        template = _warp_view(template_frame, template_mask, nodes, canvas, flip=flip)
-        current = _warp_view(frame, mask, nodes, canvas, flip=flip)
-        previous = _warp_view(frame, previous_mask, nodes, canvas, flip=flip).labels
+        template = _warp_view(template_frame, template_mask, nodes, augmentation, flip=flip)
+        current = _warp_view(frame, mask, nodes, augmentation, flip=flip)
+        previous = _warp_view(frame, previous_mask, nodes, augmentation, flip=flip).labels
         example = _make_example(template, current, previous, augmentation, generator, strength)
         if example is not None:
             return example

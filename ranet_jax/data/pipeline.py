@@ -21,12 +21,16 @@ from ranet_jax.data.augment import (
     make_video_example,
 )
 from ranet_jax.data.datasets import Source, Video, open_davis, open_saliency
+from ranet_jax.data.davis import SPLITS
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip
 from ranet_jax.errors import InputError
 
 EPOCHS = 1_000_000
 """In effect without end; the lengths of truly endless datasets overflow when they are mixed."""
+
+GENERATED = "generated"
+"""The set of generated clips, for the demo."""
 
 Batch = dict[str, np.ndarray]
 """The fields of `Example` stacked, [b, ...], and `origin` int64 [b, 2]: set and record in it."""
@@ -60,12 +64,17 @@ class StaticDraw(NamedTuple):
     def __call__(self, index: int, generator: np.random.Generator) -> Example:
         """Makes an example of image `index`."""
         image, mask, _ = self.source[index]
-        count = self.augmentation.pasted_objects
-        if count:
-            chosen = generator.integers(len(self.source), size=generator.integers(1, count + 1))
+        numbers = self.augmentation
+        if numbers.pasted_objects and generator.random() < numbers.pasted_share:
+            count = generator.integers(1, numbers.pasted_objects + 1)
+            chosen = generator.integers(len(self.source), size=count)
+            chosen = np.where(generator.random(count) < numbers.lookalikes, index, chosen)
             others = (self.source[int(other)][:2] for other in chosen)
-            image, mask = paste_objects(image, mask, others, self.augmentation, generator)
-        return make_static_example(image, mask, self.augmentation, generator)
+            image, mask = paste_objects(image, mask, others, numbers, generator)
+            if generator.random() < numbers.distractors:
+                asked = generator.choice(np.unique(mask[mask != 0]))
+                mask = (mask == asked).astype(np.uint8)
+        return make_static_example(image, mask, numbers, generator)
 
 
 class VideoDraw(NamedTuple):
@@ -123,20 +132,22 @@ class ClipDraw(NamedTuple):
 
 
 def open_sets(
-    kind: str,
     weights: Mapping[str, float],
     data_dir: Path,
     augmentation: Augmentation,
+    video_augmentation: Augmentation,
     reach: int,
     left_out: Sequence[str] = (),
 ) -> list[Set]:
     """Opens training sets.
 
     Args:
-        kind: "static" (stage 1), "video" (stage 2) or "generated" (the demo, nothing to prepare).
-        weights: how often each prepared set is drawn, by its name.
+        weights: how often each set is drawn, by its name, which says its kind: a split of DAVIS
+            gives pairs of frames (stage 2), "generated" needs nothing prepared (the demo), and any
+            other name gives pairs from single images (stage 1). All may be mixed in one run.
         data_dir: root of the prepared sets.
-        augmentation: all numbers of the examples.
+        augmentation: all numbers of the examples from single images.
+        video_augmentation: those of the examples from videos, generated ones too.
         reach: most frames between the current frame and its previous mask, in stage 2.
         left_out: names of videos to keep for validation.
 
@@ -146,13 +157,13 @@ def open_sets(
     Raises:
         InputError: a set is not prepared; the command that does it is named.
     """
-    if kind == "generated":
-        return [Set("generated", range(1 << 20), 1.0, ClipDraw(augmentation))]
     if not weights or min(weights.values()) <= 0:
         raise InputError("data.sets must name at least one set, each with a weight above 0")
     sets = []
     for name, weight in weights.items():
-        if kind == "static":
+        if name == GENERATED:
+            sets.append(Set(name, range(1 << 20), weight, ClipDraw(video_augmentation)))
+        elif name not in SPLITS:
             source = open_saliency(data_dir, name)
             sets.append(Set(name, range(len(source)), weight, StaticDraw(source, augmentation)))
         else:
@@ -161,7 +172,7 @@ def open_sets(
             if not kept:
                 raise InputError(f"data.left_out leaves no video of {name} to train on")
             records = [v.start + i for v in kept for i in range(len(v.numbers))]
-            draw = VideoDraw(source, kept, augmentation, reach)
+            draw = VideoDraw(source, kept, video_augmentation, reach)
             sets.append(Set(name, records, weight, draw))
     return sets
 

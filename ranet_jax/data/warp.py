@@ -89,36 +89,40 @@ def draw_warp(
     return points.T.reshape(2, len(rows), len(columns)).astype(np.float32)
 
 
-def fit_image(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where `ranet_jax.geometry.canvas.Canvas` puts an image on the canvas.
+def fit_image(
+    size: tuple[int, int], canvas: tuple[int, int], *, cover: bool = False
+) -> tuple[int, int, int, int]:
+    """Where `geometry.canvas.Canvas` puts an image on the canvas.
 
     Args:
         size: height and width of the image.
         canvas: height and width.
+        cover: whether the image is to cover the canvas, with parts of it outside, where a `Canvas`
+            fits all of it in.
 
     Returns:
         y, x, height and width of the image on the canvas.
     """
-    scale = min(canvas[0] / size[0], canvas[1] / size[1])
+    scale = (max if cover else min)(canvas[0] / size[0], canvas[1] / size[1])
     height, width = (max(2, int(side * scale + 1e-6) // 2 * 2) for side in size)
     return (canvas[0] - height) // 2, (canvas[1] - width) // 2, height, width
 
 
 def place_image(
-    nodes: np.ndarray, size: tuple[int, int], canvas: tuple[int, int], *, flip: bool
+    nodes: np.ndarray, size: tuple[int, int], region: tuple[int, int, int, int], *, flip: bool
 ) -> np.ndarray:
-    """Lets a warp read from an image itself instead of from the canvas that it is fitted on.
+    """Lets a warp read from an image itself instead of from the canvas that it is put on.
 
     Args:
         nodes: of the warp, in pixels of the canvas.
         size: height and width of the image.
-        canvas: height and width.
+        region: where the image is on the canvas, see `fit_image`.
         flip: whether the image is mirrored, left to right.
 
     Returns:
         Nodes in pixels of the image.
     """
-    y, x, height, width = fit_image(size, canvas)
+    y, x, height, width = region
     placed = np.stack(
         [
             (nodes[0] - x + 0.5) * (size[1] / width) - 0.5,

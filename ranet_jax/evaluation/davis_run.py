@@ -21,7 +21,8 @@ from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import is_hidden
 from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.online import RATE, OnlineLearner
-from ranet_jax.segmenter import PRECISIONS, Segmenter
+from ranet_jax.protocol import PRECISIONS
+from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.checkpoint import describe_model
 
 

@@ -18,7 +18,8 @@ from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import CELL, correlate, split_labels, weigh_streams
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.segmenter import State, build, find_ids, find_slots
+from ranet_jax.protocol import State, build, find_slots
+from ranet_jax.segmenter import find_ids
 from ranet_jax.training.update import predict
 from ranet_jax.weights.checkpoint import Network
 
@@ -126,10 +127,10 @@ def _build_inspection(
         scores = None
         if model.selection == "ranking":
             (learned,) = kept["ranking"]["network"]["__call__"]
-            scores = score_positions(similarity[0], state.cells, learned, model.rule)
-        probability = find_probability(logits[0], state.cells.any(axis=-1), model.decision)
+            scores = score_positions(similarity[0], state.cells, learned, model.ranking_rule)
+        probability = find_probability(logits[0], state.cells.any(axis=-1), model.activation)
         return {
-            "labels": choose_labels(jnp.moveaxis(probability, 0, -1), model.decision),
+            "labels": choose_labels(jnp.moveaxis(probability, 0, -1), model.activation),
             "similarity": similarity[0],
             "scores": scores,
             "merged": jnp.stack(kept["decoder"]["merge"]["__call__"], axis=1),
@@ -138,7 +139,7 @@ def _build_inspection(
     return jax.jit(inspect)
 
 
-def score_positions(similarity: Array, cells: Array, learned: Array, rule: str) -> Array:
+def score_positions(similarity: Array, cells: Array, learned: Array, ranking_rule: str) -> Array:
     """Scores template positions as `RankingAttention` does, which keeps only their order.
 
     Args:
@@ -146,15 +147,15 @@ def score_positions(similarity: Array, cells: Array, learned: Array, rule: str) 
         cells: each object's share of each template cell, [n, positions].
         learned: what the ranking network gives, a stream and object ("single") or once ("multi"),
             [..., positions].
-        rule: "single" or "multi".
+        ranking_rule: "single" or "multi".
 
     Returns:
         Scores of foreground and background, [n, 2, positions]; NaN outside the stream. The maps of
         several rivals at one position are one background score here, that of the best.
     """
     peak, learned = similarity.max(axis=(1, 2)), 0.2 * learned
-    if rule == "single":
-        weights = weigh_streams(cells[None], rule)[0]  # [2, n, positions]
+    if ranking_rule == "single":
+        weights = weigh_streams(cells[None], ranking_rule)[0]  # [2, n, positions]
         scores = weights * peak + learned.reshape(weights.shape)
         return jnp.moveaxis(jnp.where(weights > 0, scores, jnp.nan), 0, 1)
     everything = jnp.concatenate([1 - cells.sum(axis=0, keepdims=True), cells])
@@ -244,8 +245,8 @@ def draw_examples(
     @jax.jit
     def run(params: Any, batch: dict[str, Array]) -> Array:
         logits, present = predict(model, params, batch, slots, jnp.float32)
-        probability = find_probability(logits, present, model.decision)[0]
-        return choose_labels(jnp.moveaxis(probability, 0, -1), model.decision)
+        probability = find_probability(logits, present, model.activation)[0]
+        return choose_labels(jnp.moveaxis(probability, 0, -1), model.activation)
 
     batches = [{name: array[None] for name, array in example.items()} for example in examples]
     predictions = np.stack([np.asarray(run(network.params, batch)) for batch in batches])

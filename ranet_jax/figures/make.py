@@ -112,7 +112,7 @@ def make_scores(args: argparse.Namespace) -> None:
     slot = find_slot(args, clip)
     inspection = inspect_frame(network, clip.frames, clip.masks[0])
     title = name_frame(args, inspection, slot)
-    figure = drawing.draw_scores(inspection, slot, network.model.kept, title)
+    figure = drawing.draw_scores(inspection, slot, network.model.top_k, title)
     drawing.write_figure(figure, args.out / f"{clip.name}_scores.png")
 
 

@@ -37,14 +37,14 @@ def _half_sides(canvas: tuple[int, int]) -> tuple[np.ndarray, ...]:
 
 
 def find_box(mask: Array) -> Array:
-    """The box of a mask: its extent, 1.5 times larger, in the shape of the canvas, clamped to it.
+    """The box of a mask: its extent, 1.5 times larger, in the frame's shape, clamped to it.
 
     Args:
         mask: bool, all objects together, [h, w].
 
     Returns:
-        The box. The whole canvas where the mask is empty or a side of the clamped box is under a
-        fifteenth of the canvas's height (32 on the released canvas).
+        The box. The whole frame where the mask is empty or a side of the clamped box is under a
+        fifteenth of the frame's height (32 on the released canvas).
     """
     h, w = mask.shape
     rows, columns = mask.any(axis=1), mask.any(axis=0)
@@ -77,18 +77,19 @@ def _interpolate(x: Array, positions: Array, axis: int) -> Array:
     return jnp.take(x, low, axis) * (1 - share) + jnp.take(x, high, axis) * share
 
 
-def cut_frame(frame: Array, box: Array) -> Array:
-    """Cuts a frame to a box and resizes the cut to the canvas, half-pixel bilinear.
+def cut_frame(frame: Array, box: Array, canvas: tuple[int, int] | None = None) -> Array:
+    """Cuts a frame to a box and resizes the cut to the network's canvas, half-pixel bilinear.
 
     Args:
         frame: floating point, [h, w, c].
         box: of the part to cut.
+        canvas: height and width of the result; those of the frame when None.
 
     Returns:
-        [h, w, c].
+        [canvas height, canvas width, c].
     """
-    for axis, (start, end) in enumerate(((box[0], box[2]), (box[1], box[3]))):
-        size = frame.shape[axis]
+    sides = (box[0], box[2]), (box[1], box[3])
+    for axis, ((start, end), size) in enumerate(zip(sides, canvas or frame.shape, strict=False)):
         index = jnp.arange(size, dtype=frame.dtype)
         length = (end - start).astype(frame.dtype)
         # Clamped to the cut, not to the frame: pixels outside the box must not leak in.
@@ -97,39 +98,43 @@ def cut_frame(frame: Array, box: Array) -> Array:
     return frame
 
 
-def cut_labels(labels: Array, box: Array) -> Array:
-    """Cuts labels to a box and resizes the cut to the canvas, nearest neighbour.
+def cut_labels(labels: Array, box: Array, canvas: tuple[int, int] | None = None) -> Array:
+    """Cuts labels to a box and resizes the cut to the network's canvas, nearest neighbour.
 
     Args:
         labels: [h, w], any dtype.
         box: of the part to cut.
+        canvas: height and width of the result; those of the frame when None.
 
     Returns:
-        [h, w]; pixel `i` is the cut's pixel `floor(i * cut / canvas)`.
+        Of the canvas's size; pixel `i` is the cut's pixel `floor(i * cut / canvas)`.
     """
-    h, w = labels.shape
+    h, w = canvas or labels.shape
     rows = box[0] + jnp.arange(h) * (box[2] - box[0]) // h
     columns = box[1] + jnp.arange(w) * (box[3] - box[1]) // w
     return labels[rows][:, columns]
 
 
-def paste_probability(probability: Array, box: Array) -> Array:
-    """Resizes a prediction back to its box, corner-aligned bilinear, on an empty canvas.
+def paste_probability(probability: Array, box: Array, size: tuple[int, int] | None = None) -> Array:
+    """Resizes a prediction back to its box, corner-aligned bilinear, on an empty frame.
 
     Args:
-        probability: [h, w, n].
+        probability: on the network's canvas, [h, w, n].
         box: that the frame had been cut to.
+        size: height and width of the frame; those of the canvas when None.
 
     Returns:
-        [h, w, n], zero outside the box.
+        Of the frame's size, zero outside the box.
     """
     inside = []
-    for axis, (start, end) in enumerate(((box[0], box[2]), (box[1], box[3]))):
-        size = probability.shape[axis]
-        offset = jnp.arange(size) - start
+    sides = (box[0], box[2]), (box[1], box[3])
+    size = size or probability.shape[:2]
+    for axis, ((start, end), frame_side) in enumerate(zip(sides, size, strict=True)):
+        side = probability.shape[axis]
+        offset = jnp.arange(frame_side) - start
         length = end - start
         inside.append((offset >= 0) & (offset < length))
-        step = (size - 1) / (length - 1).astype(probability.dtype)
-        positions = jnp.clip(offset.astype(probability.dtype) * step, 0, size - 1)
+        step = (side - 1) / (length - 1).astype(probability.dtype)
+        positions = jnp.clip(offset.astype(probability.dtype) * step, 0, side - 1)
         probability = _interpolate(probability, positions, axis)
     return jnp.where((inside[0][:, None] & inside[1])[..., None], probability, 0)

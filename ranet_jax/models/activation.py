@@ -5,19 +5,19 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def find_probability(logits: Array, present: Array, decision: str) -> Array:
+def find_probability(logits: Array, present: Array, activation: str) -> Array:
     """Turns logits into each object's probability; `losses.segmentation_loss` is its cross-entropy.
 
     Args:
         logits: [..., n, h, w], float32 or wider.
         present: bool [..., n], the slots in use.
-        decision: "sigmoid", each object by itself, as released; or "softmax" over all objects and a
-            background of logit 0, as in the paper's text. For one object both are the same.
+        activation: "sigmoid", each object by itself, as released; or "softmax" over all objects
+            and a background of logit 0, as in the paper's text. For one object both are the same.
 
     Returns:
         0..1, [..., n, h, w]; 0 for empty slots. With "softmax" the rest to 1 is the background's.
     """
-    if decision == "sigmoid":
+    if activation == "sigmoid":
         return jnp.where(present[..., None, None], jax.nn.sigmoid(logits), 0)
     return jax.nn.softmax(add_background(logits, present), axis=-3)[..., 1:, :, :]
 
@@ -36,12 +36,12 @@ def add_background(logits: Array, present: Array) -> Array:
     return jnp.concatenate([jnp.zeros_like(logits[..., :1, :, :]), objects], axis=-3)
 
 
-def choose_labels(probability: Array, decision: str) -> Array:
+def choose_labels(probability: Array, activation: str) -> Array:
     """Turns probabilities into labels.
 
     Args:
         probability: each slot's, 0..1, [h, w, n].
-        decision: as in `find_probability`.
+        activation: as in `find_probability`.
 
     Returns:
         uint8 [h, w]: i where slot i is the most probable of all, the highest of several; 0 unless
@@ -49,5 +49,5 @@ def choose_labels(probability: Array, decision: str) -> Array:
     """
     # argmax names the first of equals.
     winner = probability.shape[-1] - jnp.argmax(probability[..., ::-1], axis=-1)
-    bar = 0.5 if decision == "sigmoid" else 1 - probability.sum(axis=-1)
+    bar = 0.5 if activation == "sigmoid" else 1 - probability.sum(axis=-1)
     return jnp.where(probability.max(axis=-1) > bar, winner, 0).astype(jnp.uint8)

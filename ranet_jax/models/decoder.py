@@ -51,7 +51,7 @@ class Decoder(nn.Module):
     """From selected maps to one logit a pixel, for each object with the same weights.
 
     Attributes:
-        width: channels of the ResNet's stem; at least 8.
+        width: as `RANet.head_width`; at least 8.
     """
 
     width: int
@@ -64,7 +64,7 @@ class Decoder(nn.Module):
 
         Args:
             features: of the current frame; computed once and shared by all objects.
-            foreground: maps that were selected, [b, n, h / 16, w / 16, c]; `kept` of them, ranked,
+            foreground: maps that were selected, [b, n, h / 16, w / 16, c]; `top_k` of them, ranked,
                 in the released model.
             background: likewise.
             previous: mask of each object in the frame before, 0 or 1, [b, n, h, w].

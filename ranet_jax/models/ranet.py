@@ -8,15 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.decoder import Decoder
-from ranet_jax.models.ranking import (
-    CELL,
-    RankingAttention,
-    correlate,
-    keep_order,
-    pair_features,
-    take_maximum,
-)
+from ranet_jax.models.ranking import CELL, RankingAttention, correlate
 from ranet_jax.models.resnet import RESNET_BLOCKS, Encoder
 
 
@@ -28,39 +22,52 @@ class RANet(nn.Module):
 
     Attributes:
         blocks: bottlenecks of each stage of the ResNet.
-        width: channels of its stem, which all other widths follow.
+        width: channels of its stem, which all widths of the ResNet follow; 64 in ImageNet models.
+        head_width: the same for all that comes after the ResNet; 64 as released.
         canvas: height and width of the input, multiples of 32.
-        kept: similarity maps that each stream keeps.
-        rule: how objects are ranked, "single" or "multi"; see `RankingAttention`.
+        top_k: similarity maps that each stream keeps; zero maps fill up what a canvas lacks.
+        ranking_rule: how objects are ranked, "single" or "multi"; see `RankingAttention`.
         selection: what the decoder gets of template and current frame. "ranking", as released; or
-            an ablation of the paper: "spatial" (`keep_order`), "maximum" (`take_maximum`) or
-            "features" (`pair_features`).
+            an ablation of the paper, see `ablations.ABLATIONS`.
+        learned_scores: whether a network adds to the maps' scores, as released; if not, maps are
+            ranked by their maximum alone, and no weight depends on the canvas.
         use_previous: whether the decoder gets the previous mask; if not, it gets zeros, in training
             too. The box still follows the previous mask: the paper does not say, and without it
             another protocol would be measured.
-        decision: what the logits mean, "sigmoid" or "softmax"; see `decision.find_probability`.
+        activation: what the logits mean, "sigmoid" or "softmax"; see `activation.find_probability`.
     """
 
     blocks: tuple[int, ...] = RESNET_BLOCKS[101]
     width: int = 64
+    head_width: int = 64
     canvas: tuple[int, int] = (480, 864)
-    kept: int = 256
-    rule: str = "single"
+    top_k: int = 256
+    ranking_rule: str = "single"
     selection: str = "ranking"
+    learned_scores: bool = True
     use_previous: bool = True
-    decision: str = "sigmoid"
+    activation: str = "sigmoid"
 
     def setup(self) -> None:
         """Builds the three parts; one that a selection never calls gets no parameters."""
-        self.encoder = Encoder(self.blocks, self.width)
-        self.ranking = RankingAttention(self.width, self.kept, self.rule)
-        self.decoder = Decoder(self.width)
+        self.encoder = Encoder(self.blocks, self.width, self.head_width)
+        self.ranking = RankingAttention(
+            self.head_width, self.top_k, self.ranking_rule, self.learned_scores
+        )
+        self.decoder = Decoder(self.head_width)
 
     @property
     def positions(self) -> int:
         """How many kernels a template gives: 405 on the 480 x 864 canvas."""
         h, w = self.canvas
         return (h // CELL) * (w // CELL)
+
+    @property
+    def is_tied_to_canvas(self) -> bool:
+        """Whether the shapes of its weights depend on the canvas."""
+        if self.selection == "ranking":
+            return self.learned_scores
+        return ABLATIONS[self.selection].is_tied_to_canvas
 
     def template(self, frame: Array) -> Array:
         """Turns template frames into kernels; computed once for a video.
@@ -99,25 +106,44 @@ class RANet(nn.Module):
 
     def _select(self, kernels: Array, matching: Array, cells: Array) -> tuple[Array, Array]:
         """What the decoder gets for foreground and background, each [b, n, y, x, channels]."""
-        if self.selection == "features":
-            return pair_features(kernels, matching, cells, self.rule)
-        similarity = correlate(kernels, matching)
-        if self.selection == "spatial":
-            return keep_order(similarity, cells, self.rule)
-        if self.selection == "maximum":
-            return take_maximum(similarity, cells, self.rule)
-        return self.ranking(similarity, cells)
+        if self.selection == "ranking":
+            return self.ranking(correlate(kernels, matching), cells)
+        select = ABLATIONS[self.selection].select
+        return select(kernels, matching, cells, self.ranking_rule)
 
 
-def small_ranet(rule: str = "single") -> RANet:
+def small_ranet(ranking_rule: str = "single") -> RANet:
     """The small variant for tests and demos: thin, shallow and on a small canvas."""
-    return RANet(blocks=(1, 1, 1, 1), width=16, canvas=(160, 288), kept=28, rule=rule)
+    return RANet(
+        blocks=(1, 1, 1, 1),
+        width=16,
+        head_width=16,
+        canvas=(160, 288),
+        top_k=28,
+        ranking_rule=ranking_rule,
+    )
+
+
+def compact_ranet(ranking_rule: str = "multi") -> RANet:
+    """The compact member of the family, which runs and trains on a CPU: `configs/compact.py`.
+
+    ResNet-50, half the width after it, maps ranked by their maximum. It was trained on small
+    canvases, and its weights fit any.
+    """
+    return RANet(
+        blocks=RESNET_BLOCKS[50],
+        head_width=32,
+        canvas=(256, 448),
+        top_k=64,
+        ranking_rule=ranking_rule,
+        learned_scores=False,
+    )
 
 
 def abstract_params(model: RANet) -> Any:
     """The parameter tree of a network with shapes and dtypes alone."""
     h, w = model.canvas
-    kernels, cells = jnp.zeros((1, model.positions, 8 * model.width)), (1, 1, model.positions)
+    kernels, cells = jnp.zeros((1, model.positions, 8 * model.head_width)), (1, 1, model.positions)
     inputs = kernels, jnp.zeros(cells), jnp.zeros((1, h, w, 3)), jnp.zeros((1, 1, h, w))
     return jax.eval_shape(model.init, jax.random.key(0), *inputs)["params"]
 

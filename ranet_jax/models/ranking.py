@@ -5,16 +5,17 @@ correlation with the current frame is one similarity map. RAM scores the maps, k
 the foreground and the best for the background, and hands them on in descending order of score, so
 that the decoder's channels mean "best match first" for whatever object.
 
-What the paper's ablations hand to the decoder instead stands at the end: `keep_order`,
-`take_maximum` and `pair_features`.
+What the paper's ablations hand to the decoder instead is in `models/ablations.py`.
 """
+
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ranet_jax.models.layers import ConvBlock, ResBlock, upsample, widen
+from ranet_jax.models.layers import ConvBlock, ResBlock, widen
 
 CELL = 32
 """Side, in pixels, of the cell of the canvas that one template position stands for."""
@@ -68,19 +69,20 @@ def correlate(kernels: Array, feature: Array) -> Array:
     )
 
 
-def weigh_streams(cells: Array, rule: str) -> Array:
+def weigh_streams(cells: Array, ranking_rule: str) -> Array:
     """How much each template position counts for the two streams of an object.
 
     Args:
         cells: each object's share of each template cell, [b, n, positions], 0..1.
-        rule: "single": the background is 1 on cells of at most a tenth of the object, 0 elsewhere.
-            "multi": it is the rest of each cell, whether real background or another object.
+        ranking_rule: "single": the background is 1 on cells of at most a tenth of the object, 0
+            elsewhere. "multi": it is the rest of each cell, whether real background or another
+            object.
 
     Returns:
         Weights of foreground and background, 0..1, [b, 2, n, positions].
     """
     rest = 1 - cells
-    background = (rest >= 0.9).astype(cells.dtype) if rule == "single" else rest
+    background = (rest >= 0.9).astype(cells.dtype) if ranking_rule == "single" else rest
     return jnp.stack([cells, background], axis=1)
 
 
@@ -91,7 +93,7 @@ class RankNetwork(nn.Module):
     canvas.
 
     Attributes:
-        width: channels of the ResNet's stem, which all widths follow.
+        width: as `RANet.head_width`.
     """
 
     width: int
@@ -108,16 +110,18 @@ class RankingAttention(nn.Module):
     """Ranks the similarity maps of the foreground and of the background of every object.
 
     Attributes:
-        width: channels of the ResNet's stem.
-        kept: how many maps each stream keeps; at most the number of positions.
-        rule: "single", each object by itself against a background of 0s and 1s, as in the released
-            one-object models; or "multi", objects against one another with soft weights, as in the
-            released several-object model.
+        width: as `RANet.head_width`.
+        top_k: how many maps each stream keeps. Where there are fewer, zero maps follow them.
+        ranking_rule: "single", each object by itself against a background of 0s and 1s, as in the
+            released one-object models; or "multi", objects against one another with soft weights,
+            as in the released several-object model.
+        learned_scores: whether `RankNetwork` adds to the scores, as released.
     """
 
     width: int
-    kept: int
-    rule: str
+    top_k: int
+    ranking_rule: str
+    learned_scores: bool = True
 
     @nn.compact
     def __call__(self, similarity: Array, cells: Array) -> tuple[Array, Array]:
@@ -133,106 +137,92 @@ class RankingAttention(nn.Module):
                 is all zero is empty and takes no part in the ranking of others.
 
         Returns:
-            Foreground and background maps, each [b, n, y, x, kept], best first.
+            Foreground and background maps, each [b, n, y, x, top_k], best first.
         """
         b, positions, y, x = similarity.shape
-        n = cells.shape[1]
         pooled = similarity.reshape(b, positions, y // 2, 2, x // 2, 2).max(axis=(3, 5))
         pooled = pooled.reshape(b, positions, -1)  # [b, positions, positions]
-        peak = pooled.max(axis=-1)[:, None]  # [b, 1, positions]
-        network = RankNetwork(self.width, name="network")
+        network = RankNetwork(self.width, name="network") if self.learned_scores else None
 
-        def rank(maps: Array) -> Array:  # [b, positions, positions] -> [b, positions]
+        def learn(maps: Array) -> Array | float:  # [..., positions, positions] -> [..., positions]
+            if network is None:
+                return 0.0
             # Space is now the template's, channels are the current frame's positions.
-            return network(maps.reshape(-1, y // 2, x // 2, positions)) * 0.2
+            learned = network(maps.reshape(-1, y // 2, x // 2, positions)) * 0.2
+            return learned.reshape(maps.shape[:-1])
 
-        def select(scores: Array, weights: Array) -> Array:  # both [b, n, candidates]
-            _, index = jax.lax.top_k(scores, self.kept)
-            weight = jnp.take_along_axis(weights, index, axis=-1)[..., None, None]
-            maps = jax.vmap(lambda sample, chosen: sample[chosen])(similarity, index % positions)
-            return jnp.moveaxis(weight * maps, 2, -1)  # [b, n, y, x, kept]
-
-        if self.rule == "single":
-            streams = weigh_streams(cells, "single")
-            maps = streams[..., None] * pooled[:, None, None]  # [b, 2, n, positions, positions]
-            learned = rank(maps.reshape(-1, positions, positions)).reshape(streams.shape)
-            scores = streams * peak[:, None] + learned * (streams != 0)
-            return select(scores[:, 0], streams[:, 0]), select(scores[:, 1], streams[:, 1])
-
-        everything = jnp.concatenate([1 - cells.sum(axis=1, keepdims=True), cells], axis=1)
-        scores = everything * (peak + rank(pooled)[:, None])  # [b, n + 1, positions]
-        foreground = select(scores[:, 1:], cells)
-        # The background of object i: all maps of all others, the real background first. An
-        # object's own maps and those of empty slots come after all others, and so are never among
-        # the best.
-        rivals = jnp.arange(n + 1) != jnp.arange(1, n + 1)[:, None]  # [n, n + 1]
-        present = cells.any(axis=-1)  # [b, n]
-        present = jnp.concatenate([jnp.ones_like(present[:, :1]), present], axis=1)
-        allowed = (rivals & present[:, None])[..., None]  # [b, n, n + 1, 1]
-        contest = jnp.where(allowed, scores[:, None], -jnp.inf).reshape(b, n, -1)
-        weights = jnp.broadcast_to(everything[:, None], (b, n, n + 1, positions)).reshape(b, n, -1)
-        return foreground, select(contest, weights)
+        rank = rank_alone if self.ranking_rule == "single" else rank_together
+        foreground, background = rank(pooled, cells, learn)
+        return tuple(
+            select_maps(similarity, *stream, self.top_k) for stream in (foreground, background)
+        )
 
 
-def keep_order(similarity: Array, cells: Array, rule: str) -> tuple[Array, Array]:
-    """The ablation without ranking: the maps of all positions, in their spatial order.
+def rank_alone(
+    pooled: Array, cells: Array, learn: Callable[[Array], Array | float]
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Scores the maps of each object by itself: the rule of the released one-object models.
+
+    Args:
+        pooled: similarity maps, max-pooled to the template's size, [b, positions, positions].
+        cells: each object's share of each template cell, [b, n, positions], 0..1.
+        learn: the learned part of the scores of maps, [..., positions, positions].
+
+    Returns:
+        For foreground and background, the scores and the weights of maps, each [b, n, positions].
+    """
+    streams = weigh_streams(cells, "single")
+    learned = learn(streams[..., None] * pooled[:, None, None])
+    scores = streams * pooled.max(axis=-1)[:, None, None] + learned * (streams != 0)
+    return (scores[:, 0], streams[:, 0]), (scores[:, 1], streams[:, 1])
+
+
+def rank_together(
+    pooled: Array, cells: Array, learn: Callable[[Array], Array | float]
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Scores objects against one another: the rule of the released several-object model.
+
+    The background of an object is all maps of all others, the real background first.
+
+    Args:
+        pooled: as in `rank_alone`.
+        cells: likewise.
+        learn: likewise; it sees the maps once, unmasked.
+
+    Returns:
+        Scores and weights of the foreground, each [b, n, positions], and of the background, each
+        [b, n, (n + 1) * positions]; candidate `k * positions + j` is map j.
+    """
+    b, n, _ = cells.shape
+    everything = jnp.concatenate([1 - cells.sum(axis=1, keepdims=True), cells], axis=1)
+    scores = everything * (pooled.max(axis=-1) + learn(pooled))[:, None]  # [b, n + 1, positions]
+    # An object's own maps and those of empty slots come after all others, and so are never among
+    # the best.
+    rivals = jnp.arange(n + 1) != jnp.arange(1, n + 1)[:, None]  # [n, n + 1]
+    present = cells.any(axis=-1)  # [b, n]
+    present = jnp.concatenate([jnp.ones_like(present[:, :1]), present], axis=1)
+    allowed = (rivals & present[:, None])[..., None]  # [b, n, n + 1, 1]
+    contest = jnp.where(allowed, scores[:, None], -jnp.inf).reshape(b, n, -1)
+    weights = jnp.where(allowed, everything[:, None], 0).reshape(b, n, -1)
+    return (scores[:, 1:], cells), (contest, weights)
+
+
+def select_maps(similarity: Array, scores: Array, weights: Array, top_k: int) -> Array:
+    """Takes the best maps of a stream, each times its weight.
 
     Args:
         similarity: [b, positions, y, x].
-        cells: each object's share of each template cell, [b, n, positions], 0..1.
-        rule: what the background is, see `weigh_streams`.
+        scores: of candidates, [b, n, candidates]; candidate c is map `c % positions`.
+        weights: likewise.
+        top_k: how many to take.
 
     Returns:
-        Foreground and background maps, each [b, n, y, x, positions]; channel j is the map of
-        position j times its weight, so zero outside the stream.
+        [b, n, y, x, top_k], best first; zero maps at the end where there are fewer candidates.
     """
-    maps = weigh_streams(cells, rule)[..., None, None] * similarity[:, None, None]
-    maps = jnp.moveaxis(maps, 3, -1)  # [b, 2, n, y, x, positions]
-    return maps[:, 0], maps[:, 1]
-
-
-def take_maximum(similarity: Array, cells: Array, rule: str) -> tuple[Array, Array]:
-    """The ablation that keeps one map a stream: at each place the maximum over its maps.
-
-    Maps outside the stream do not take part: as zero maps they would win wherever all of the
-    stream's are negative. A stream without maps gives zero.
-
-    Args:
-        similarity: [b, positions, y, x].
-        cells: each object's share of each template cell, [b, n, positions], 0..1.
-        rule: what the background is, see `weigh_streams`.
-
-    Returns:
-        Foreground and background map, each [b, n, y, x, 1].
-    """
-    weights = weigh_streams(cells, rule)[..., None, None]  # [b, 2, n, positions, 1, 1]
-    inside = weights > 0
-    highest = jnp.where(inside, weights * similarity[:, None, None], -jnp.inf).max(axis=3)
-    highest = jnp.where(inside.any(axis=3), highest, 0)[..., None]  # [b, 2, n, y, x, 1]
-    return highest[:, 0], highest[:, 1]
-
-
-def pair_features(kernels: Array, matching: Array, cells: Array, rule: str) -> tuple[Array, Array]:
-    """The ablation without correlation: matching features of both frames, place by place.
-
-    The paper does not say how the template's mask comes in. Here the template's features are
-    weighted by it as the similarity maps would be, and objects differ by nothing else.
-
-    Args:
-        kernels: of the template, [b, positions, c].
-        matching: feature of the current frame, [b, y, x, c].
-        cells: each object's share of each template cell, [b, n, positions], 0..1.
-        rule: what the background is, see `weigh_streams`.
-
-    Returns:
-        For foreground and background, each [b, n, y, x, 2 * c]: the weighted kernels, laid out over
-        the template and upsampled to the current frame's size, then the current frame's feature.
-    """
-    _, y, x, c = matching.shape
-    weights = weigh_streams(cells, rule)  # [b, 2, n, positions]
-    template = weights[..., None] * kernels[:, None, None]
-    template = upsample(template.reshape(-1, y // 2, x // 2, c), 2)
-    template = template.reshape(*weights.shape[:3], y, x, c)
-    current = jnp.broadcast_to(matching[:, None, None], template.shape)
-    paired = jnp.concatenate([template, current], axis=-1)
-    return paired[:, 0], paired[:, 1]
+    positions = similarity.shape[1]
+    count = min(top_k, scores.shape[-1])
+    _, index = jax.lax.top_k(scores, count)
+    weight = jnp.take_along_axis(weights, index, axis=-1)[..., None, None]
+    maps = jax.vmap(lambda sample, chosen: sample[chosen])(similarity, index % positions)
+    maps = jnp.moveaxis(weight * maps, 2, -1)
+    return jnp.pad(maps, [(0, 0)] * 4 + [(0, top_k - count)]) if count < top_k else maps

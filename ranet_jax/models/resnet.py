@@ -116,10 +116,12 @@ class Encoder(nn.Module):
     Attributes:
         blocks: bottlenecks of each stage of the ResNet.
         width: channels of its stem.
+        head_width: 64 as released; all widths of the matching feature follow it.
     """
 
     blocks: tuple[int, ...]
     width: int
+    head_width: int
 
     @nn.compact
     def __call__(self, frame: Array) -> tuple[Features, Array]:
@@ -131,14 +133,15 @@ class Encoder(nn.Module):
             frame: normalised RGB, [b, h, w, 3].
 
         Returns:
-            The ResNet's features, and the matching feature [b, h / 16, w / 16, 8 * width], whose
-            vectors have length 1.
+            The ResNet's features, and the matching feature [b, h / 16, w / 16, 8 * head_width],
+            whose vectors have length 1.
         """
         features = ResNet(self.blocks, self.width, name="resnet")(frame)
-        m3 = ConvBlock(2 * self.width, name="reduce3")(features.c3)
+        width = self.head_width
+        m3 = ConvBlock(2 * width, name="reduce3")(features.c3)
         m3 = normalize_channels(nn.max_pool(m3, (2, 2), (2, 2)))
-        m4 = normalize_channels(ConvBlock(4 * self.width, name="reduce4")(features.c4))
-        m5 = ConvBlock(8 * self.width, name="reduce5")(features.c5)
+        m4 = normalize_channels(ConvBlock(4 * width, name="reduce4")(features.c4))
+        m5 = ConvBlock(8 * width, name="reduce5")(features.c5)
         m5 = normalize_channels(upsample(m5, 2))
-        matching = ConvBlock(8 * self.width, name="fuse")(jnp.concatenate([m3, m4, m5], axis=-1))
+        matching = ConvBlock(8 * width, name="fuse")(jnp.concatenate([m3, m4, m5], axis=-1))
         return features, normalize_channels(matching)

@@ -21,10 +21,11 @@ from ranet_jax.errors import InputError, run_command
 from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.video import open_video
 from ranet_jax.online import RATE, OnlineLearner
+from ranet_jax.protocol import PRECISIONS
 from ranet_jax.segment.engine import Segmentation, segment_video
 from ranet_jax.segment.results import OVERLAY, check_folder, remove_results
 from ranet_jax.segment.user_masks import UserMask, read_user_masks
-from ranet_jax.segmenter import PRECISIONS, Segmenter
+from ranet_jax.segmenter import Segmenter
 
 
 def parse_masks(arguments: list[str]) -> dict[int, Path]:

@@ -15,10 +15,11 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.overlay import VideoWriter, paint_overlay
 from ranet_jax.online import OnlineLearner
+from ranet_jax.protocol import SLOTS
 from ranet_jax.remarks import remark
 from ranet_jax.segment.results import OVERLAY, Results
 from ranet_jax.segment.threads import Writing, read_ahead
-from ranet_jax.segmenter import SLOTS, Segmenter, Tracker
+from ranet_jax.segmenter import Segmenter, Tracker
 from ranet_jax.weights.checkpoint import describe_model
 
 

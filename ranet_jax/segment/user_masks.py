@@ -11,8 +11,8 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.mask_kinds import VOID, Mask
 from ranet_jax.media.masks import decode_mask
 from ranet_jax.media.palette import name_davis_colours
+from ranet_jax.protocol import SLOTS
 from ranet_jax.remarks import remark
-from ranet_jax.segmenter import SLOTS
 
 _ALIKE = 40  # by which a colour differs between two lossy files
 

@@ -36,7 +36,7 @@ VARIANTS = {
     ("selection", "maximum"): "maximum",
     ("selection", "features"): "no correlation",
     ("use_previous", False): "no previous mask",
-    ("decision", "softmax"): "softmax over objects",
+    ("activation", "softmax"): "softmax over objects",
 }
 """The paper's name for what a field of the network is set to."""
 

@@ -20,9 +20,9 @@ from ranet_jax.data.damage import Damage
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError
 from ranet_jax.media.sheets import draw_sheet
-from ranet_jax.models.ranet import RANet, init_params, small_ranet
+from ranet_jax.models.ranet import RANet, compact_ranet, init_params, small_ranet
 from ranet_jax.models.resnet import RESNET_BLOCKS
-from ranet_jax.segmenter import PRECISIONS
+from ranet_jax.protocol import PRECISIONS
 from ranet_jax.training import parallel
 from ranet_jax.training.run_log import Journal
 from ranet_jax.training.update import (
@@ -45,18 +45,20 @@ from ranet_jax.weights.checkpoint import (
 FREE_FIELDS = ("log_every", "save_every", "sheet_every", "keep", "keep_best", "validation")
 """What may change when a run goes on, because the result does not depend on it."""
 
+NAMED_MODELS = {"compact": compact_ranet, "small": small_ranet}
+"""Networks of the family that are no RANet of a ResNet's depth alone."""
+
 CHOICES = {
-    "model.name": (*(f"resnet{depth}" for depth in RESNET_BLOCKS), "small"),
-    "model.rule": ("single", "multi"),
+    "model.name": (*(f"resnet{depth}" for depth in RESNET_BLOCKS), *NAMED_MODELS),
+    "model.ranking_rule": ("single", "multi"),
     "model.selection": ("ranking", "spatial", "maximum", "features"),
-    "model.decision": ("sigmoid", "softmax"),
+    "model.activation": ("sigmoid", "softmax"),
     "precision": tuple(PRECISIONS),
-    "data.kind": ("static", "video", "generated"),
     "validation.kind": ("davis", "generated"),
 }
 """Fields that name one of a few things."""
 
-MODEL_FIELDS = ("rule", "selection", "use_previous", "decision")
+MODEL_FIELDS = ("ranking_rule", "selection", "learned_scores", "use_previous", "activation")
 """Fields of the network that a recipe sets; all but the first are ablations of the paper."""
 
 
@@ -74,7 +76,8 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
         value = (config[group] if group else config)[name]
         if value not in known:
             raise InputError(f"{field} {value!r} is none of {', '.join(known)}")
-    if config.data.kind == "static" and config.augmentation.pasted_objects >= config.model.slots:
+    asked = 1 if config.augmentation.distractors == 1 else 1 + config.augmentation.pasted_objects
+    if asked > config.model.slots:
         raise InputError(
             f"model.slots {config.model.slots} must be above augmentation.pasted_objects "
             f"{config.augmentation.pasted_objects}: an image has an object of its own"
@@ -86,15 +89,16 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
 def make_model(config: ml_collections.ConfigDict) -> RANet:
     """The network that a configuration asks for."""
     fields = {name: config.model[name] for name in MODEL_FIELDS}
-    if config.model.name == "small":
-        return small_ranet().clone(**fields)
+    fields["canvas"] = tuple(config.model.canvas)
+    if config.model.name in NAMED_MODELS:
+        return NAMED_MODELS[config.model.name]().clone(**fields)
     depth = int(config.model.name.removeprefix("resnet"))
     return RANet(blocks=RESNET_BLOCKS[depth], **fields)
 
 
 def make_augmentation(config: ml_collections.ConfigDict, canvas: tuple[int, int]) -> Augmentation:
-    """The augmentation of a configuration, on the network's canvas."""
-    fields = config.augmentation.to_dict()
+    """The augmentation of a configuration's section, on the network's canvas."""
+    fields = config.to_dict()
     return Augmentation(**fields | {"canvas": canvas, "damage": Damage(**fields["damage"])})
 
 
@@ -102,7 +106,8 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
     """The state before the first step: from `init_from`, or drawn.
 
     An ablation of the selection may start from a network that ranks, such as an imported encoder:
-    then what takes the maps is drawn.
+    then what takes the maps is drawn. Of a network that has another width after the ResNet, such as
+    an imported encoder again, the ResNet alone is taken.
 
     Args:
         model: the network.
@@ -118,7 +123,14 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
     if config.init_from:
         path = Path(config.init_from)
         network = load_network(path)
-        if network.model.selection == "ranking" != model.selection:
+        if network.model.head_width != model.head_width:
+            print(
+                f"init_from {path} has a head_width of {network.model.head_width} and this model "
+                f"{model.head_width}: its ResNet is taken, all the rest is drawn"
+            )
+            resnet = network.params["encoder"]["resnet"]
+            params = params | {"encoder": params["encoder"] | {"resnet": resnet}}
+        elif network.model.selection == "ranking" != model.selection:
             print(
                 f"init_from {path} ranks maps, and this model has selection {model.selection!r}: "
                 "the first convolution of the merge is drawn anew, the ranking network left out"
@@ -128,8 +140,8 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
             params = network.params
         check_params(params, model, f"init_from {path}")
     params = jax.tree.map(jnp.asarray, params)
-    average = jax.tree.map(jnp.copy, params)
-    return TrainState(jnp.int32(0), params, average, make_optimizer(config).init(params))
+    ema_params = jax.tree.map(jnp.copy, params)
+    return TrainState(jnp.int32(0), params, ema_params, make_optimizer(config).init(params))
 
 
 def replace_entry(params: Any, drawn: Any) -> Any:
@@ -219,10 +231,10 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
     check_recipe(config)
     model = make_model(config)
     sets = pipeline.open_sets(
-        config.data.kind,
         config.data.sets,
         Path(config.data.data_dir),
-        make_augmentation(config, model.canvas),
+        make_augmentation(config.augmentation, model.canvas),
+        make_augmentation(config.video_augmentation, model.canvas),
         config.data.reach,
         config.data.left_out,
     )
@@ -263,7 +275,7 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
                     journal.add_sheet(step, draw_predictions(model, config, state, batch))
                 scores = {}
                 if validator.is_due(step, config.steps):
-                    scores = validator.score(parallel.fetch(state.average))
+                    scores = validator.score(parallel.fetch(state.ema_params))
                 journal.record(step, metrics | scores, show=step % config.log_every == 0 or last)
                 if step % config.save_every == 0 or scores or last:
                     checkpoints.save(step, state, scores.get("J&F"))

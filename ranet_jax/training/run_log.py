@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -30,7 +31,7 @@ class Journal:
             steps: of the whole run.
             batch_size: global.
         """
-        self._batch_size = batch_size
+        self._batch_size, self._steps = batch_size, steps
         self._waited = self._shown_waited = 0.0
         self._shown_step, self._shown_time = start, time.perf_counter()
         self._writes = process_index() == 0
@@ -87,7 +88,11 @@ class Journal:
         rate = (step - self._shown_step) * self._batch_size / seconds
         waiting = (self._waited - self._shown_waited) / seconds
         self._shown_step, self._shown_time, self._shown_waited = step, now, self._waited
-        text = f"loss {metrics['loss']:.4f}, {rate:.2f} samples/s, {waiting:.0%} waiting for data"
+        left = timedelta(seconds=round((self._steps - step) * self._batch_size / rate))
+        text = (
+            f"loss {metrics['loss']:.4f}, {rate:.2f} samples/s, {waiting:.0%} waiting for data, "
+            f"{left} left"
+        )
         if "J&F" in metrics:
             self._progress.console.print(
                 f"step {step}: J {metrics['J']:.3f}, F {metrics['F']:.3f}, J&F {metrics['J&F']:.3f}"

@@ -11,11 +11,11 @@ import optax
 from jax import Array
 
 from ranet_jax.errors import InputError
-from ranet_jax.models.losses import segmentation_loss
+from ranet_jax.models.losses import dice_loss, segmentation_loss
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import pool_mask, split_labels
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.segmenter import PRECISIONS
+from ranet_jax.protocol import PRECISIONS
 from ranet_jax.training import parallel
 
 
@@ -26,13 +26,13 @@ class TrainState:
     Attributes:
         step: how many updates were made, int32.
         params: float32.
-        average: exponential moving average of the parameters, for evaluation.
+        ema_params: exponential moving average of the parameters, for evaluation.
         optimizer: state of Adam.
     """
 
     step: Array
     params: Any
-    average: Any
+    ema_params: Any
     optimizer: Any
 
 
@@ -91,17 +91,54 @@ def predict(
 
 
 def compute_loss(
-    model: RANet, params: Any, batch: dict[str, Array], slots: int, dtype: jnp.dtype
+    model: RANet,
+    params: Any,
+    batch: dict[str, Array],
+    slots: int,
+    dtype: jnp.dtype,
+    dice_weight: float = 0.0,
 ) -> Array:
     """The mean loss of training examples, what every training and online learning minimises.
 
-    The arguments are those of `predict`.
+    The arguments are those of `predict`, and:
+
+    Args:
+        model: the network.
+        params: its parameters.
+        batch: as in `predict`.
+        slots: likewise.
+        dtype: likewise.
+        dice_weight: how much `dice_loss` counts beside the cross-entropy; 0 as in the paper.
 
     Returns:
         A scalar, float32 or wider; see `segmentation_loss`.
     """
     logits, present = predict(model, params, batch, slots, dtype)
-    return segmentation_loss(logits, batch["labels"], present, model.decision).mean()
+    loss = segmentation_loss(logits, batch["labels"], present, model.activation)
+    if dice_weight:
+        loss += dice_weight * dice_loss(logits, batch["labels"], present, model.activation)
+    return loss.mean()
+
+
+def freeze_stages(params: Any, count: int) -> Any:
+    """Lets no gradient into the first stages of the ResNet, which then cost no backward pass.
+
+    Args:
+        params: of a network.
+        count: how many stages, the stem counting as part of the first; 0 for none.
+
+    Returns:
+        The same parameters.
+    """
+    frozen = [f"stage{stage}_" for stage in range(1, count + 1)]
+    names = ("conv1", "norm1", *frozen) if count else ()
+
+    def freeze(path: tuple, leaf: Array) -> Array:
+        keys = [key.key for key in path[:3]]
+        is_frozen = keys[:2] == ["encoder", "resnet"] and keys[2].startswith(names)
+        return jax.lax.stop_gradient(leaf) if is_frozen else leaf
+
+    return jax.tree_util.tree_map_with_path(freeze, params) if count else params
 
 
 def make_update(
@@ -122,7 +159,14 @@ def make_update(
 
     def compute_gradients(params: Any, batch: dict[str, Array]) -> tuple[Array, Any]:
         compute = jax.value_and_grad(
-            lambda params, part: compute_loss(model, params, part, slots, dtype)
+            lambda params, part: compute_loss(
+                model,
+                freeze_stages(params, config.optimizer.frozen_stages),
+                part,
+                slots,
+                dtype,
+                config.loss.dice,
+            )
         )
         if config.accumulate == 1:  # without a loop, in which XLA's convolutions on the CPU crawl
             return compute(params, batch)
@@ -143,14 +187,14 @@ def make_update(
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         # Early on the average forgets fast, or it would be the initial weights for long.
-        decay = jnp.minimum(config.optimizer.average_decay, (1 + state.step) / (10 + state.step))
-        average = optax.incremental_update(params, state.average, 1 - decay)
-        average = jax.tree.map(lambda x, like: x.astype(like.dtype), average, state.average)
+        decay = jnp.minimum(config.optimizer.ema_decay, (1 + state.step) / (10 + state.step))
+        averaged = optax.incremental_update(params, state.ema_params, 1 - decay)
+        averaged = jax.tree.map(lambda x, like: x.astype(like.dtype), averaged, state.ema_params)
         metrics = {
             "loss": loss,
             "gradient_norm": optax.tree.norm(gradients),
             "learning_rate": jnp.asarray(schedule(state.step)),
         }
-        return TrainState(state.step + 1, params, average, optimizer_state), metrics
+        return TrainState(state.step + 1, params, averaged, optimizer_state), metrics
 
     return update

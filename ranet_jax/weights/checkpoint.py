@@ -11,6 +11,8 @@ from orbax.checkpoint import v1 as ocp
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params
+from ranet_jax.models.ranking import CELL
+from ranet_jax.protocol import RELEASED, Protocol
 
 # orbax reports what it cannot read in warnings of many lines; here the error says it in one.
 for _name in ("absl", "asyncio"):
@@ -18,6 +20,12 @@ for _name in ("absl", "asyncio"):
 
 RUN_FOLDER = "checkpoints"
 """Where a training run keeps its checkpoints, below its work folder."""
+
+OLD_FIELDS = {"kept": "top_k", "rule": "ranking_rule", "decision": "activation"}
+"""What fields of a network, as described in checkpoints of earlier versions, are called now."""
+
+AVERAGES = ("ema_params", "average")
+"""What the averaged weights are called in a training run's checkpoint, and in an earlier one's."""
 
 
 class Network(NamedTuple):
@@ -28,11 +36,13 @@ class Network(NamedTuple):
         params: its parameters, float32.
         unused: tensors of an imported released file that the network does not use, by their PyTorch
             name; kept so that an export gives back what was imported.
+        protocol: what is done around it.
     """
 
     model: RANet
     params: Any
     unused: dict[str, Any]
+    protocol: Protocol = RELEASED
 
 
 def describe_model(model: RANet) -> dict[str, Any]:
@@ -46,14 +56,21 @@ def describe_model(model: RANet) -> dict[str, Any]:
     }
 
 
+def describe_network(network: Network) -> dict[str, Any]:
+    """What is written beside a network's parameters, as JSON."""
+    protocol = dataclasses.asdict(network.protocol)
+    return {"model": describe_model(network.model), "protocol": protocol}
+
+
 def build_model(description: dict[str, Any]) -> RANet:
-    """The network of a description by `describe_model`."""
-    return RANet(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in description.items()
-        }
-    )
+    """The network of a description by `describe_model`, of this or an earlier version."""
+    fields = {
+        OLD_FIELDS.get(key, key): tuple(value) if isinstance(value, list) else value
+        for key, value in description.items()
+    }
+    # Once all widths followed that of the stem.
+    fields.setdefault("head_width", fields["width"])
+    return RANet(**fields)
 
 
 def check_destination(path: Path) -> None:
@@ -74,16 +91,48 @@ def save_network(path: Path, network: Network) -> None:
     """
     check_destination(path)
     tree = {"params": network.params, "unused": network.unused}
-    description = {"model": describe_model(network.model)}
-    ocp.save(path.resolve(), tree, custom_metadata=description)
+    ocp.save(path.resolve(), tree, custom_metadata=describe_network(network))
 
 
-def load_network(path: Path) -> Network:
+def build_protocol(description: dict[str, Any]) -> Protocol:
+    """The protocol of a description by `describe_network`; the released one where it has none."""
+    fields = description.get("protocol", {})
+    canvas = fields.get("frame_canvas")
+    return Protocol(**fields | {"frame_canvas": canvas and tuple(canvas)})
+
+
+def change_canvas(model: RANet, canvas: tuple[int, int] | None, what: str) -> RANet:
+    """Puts a network on another canvas.
+
+    Args:
+        model: the network.
+        canvas: height and width; its own when None.
+        what: how to call the network in the error.
+
+    Returns:
+        The network on that canvas.
+
+    Raises:
+        InputError: the canvas is none, or the network's weights are tied to theirs.
+    """
+    if canvas is None or canvas == model.canvas:
+        return model
+    h, w = canvas
+    if min(canvas) < 2 * CELL or h % CELL or w % CELL:
+        raise InputError(f"canvas {h}x{w}: give multiples of {CELL} from {2 * CELL} on")
+    if model.is_tied_to_canvas:
+        own = "x".join(map(str, model.canvas))
+        raise InputError(f"{what} has weights that are tied to the canvas {own}; leave it out")
+    return model.clone(canvas=canvas)
+
+
+def load_network(path: Path, canvas: tuple[int, int] | None = None) -> Network:
     """Reads a network.
 
     Args:
         path: a folder written by `save_network`; or the work folder of a training run, or one of
             the checkpoints in it, whose averaged weights are read (the newest checkpoint's).
+        canvas: to put it on, see `change_canvas`.
 
     Returns:
         The network.
@@ -101,21 +150,23 @@ def load_network(path: Path) -> Network:
             path = _find_newest(path / RUN_FOLDER)
         metadata = ocp.metadata(path.resolve())
         model = build_model(metadata.custom_metadata["model"])
+        protocol = build_protocol(metadata.custom_metadata)
         stored = metadata.metadata
-        name = "average" if "average" in stored else "params"
+        name = next((name for name in AVERAGES if name in stored), "params")
         stored_params = stored[name]
     except InputError:
         raise
     except Exception as error:  # orbax raises many kinds, and each means the same to the user
         raise _describe_damage(path, error) from None
     check_params(stored_params, model, f"checkpoint {path}")
+    model = change_canvas(model, canvas, f"checkpoint {path}")
     try:
         # As NumPy arrays, whatever device they were saved from.
         wanted = {key: _make_abstract(stored[key], key in (name, "unused")) for key in stored}
         tree = ocp.load(path.resolve(), wanted)
     except Exception as error:
         raise _describe_damage(path, error) from None
-    return Network(model, tree[name], tree.get("unused", {}))
+    return Network(model, tree[name], tree.get("unused", {}), protocol)
 
 
 def _make_abstract(tree: Any, wanted: bool) -> Any:

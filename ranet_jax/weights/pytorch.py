@@ -219,13 +219,13 @@ def _guess_blocks(names: list[str]) -> tuple[int, ...]:
     )
 
 
-def import_network(path: Path, rule: str) -> Network:
+def import_network(path: Path, ranking_rule: str) -> Network:
     """Makes a network from a PyTorch file.
 
     Args:
         path: a released RANet, or a ResNet-50, 101 or 152 trained on ImageNet under the names of
             torchvision or timm, whose BatchNorm scales and biases go into instance normalisation.
-        rule: how the network ranks objects, see `RankingAttention`.
+        ranking_rule: how the network ranks objects, see `RankingAttention`.
 
     Returns:
         The network. From a ResNet, all but the encoder is untrained, drawn with seed 0.
@@ -237,14 +237,14 @@ def import_network(path: Path, rule: str) -> Network:
     unused = {}
     if any(name.startswith(BACKBONE) for name in tensors):
         names = [name.removeprefix(BACKBONE) for name in tensors if name.startswith(BACKBONE)]
-        model = RANet(blocks=_guess_blocks(names), rule=rule)
+        model = RANet(blocks=_guess_blocks(names), ranking_rule=ranking_rule)
         expected = _torch_shapes(model)
         unused = {name: tensors[name] for name in UNUSED if name in tensors}
         found = {name: array for name, array in tensors.items() if name not in unused}
         params = {}
         expected_unused = {name: UNUSED[name] for name in unused}
     elif any(name.startswith("layer1.0.") for name in tensors):
-        model = RANet(blocks=_guess_blocks(list(tensors)), rule=rule)
+        model = RANet(blocks=_guess_blocks(list(tensors)), ranking_rule=ranking_rule)
         shapes = _torch_shapes(model)
         expected = {name: shape for name, shape in shapes.items() if name.startswith(BACKBONE)}
         found = {BACKBONE + name: x for name, x in tensors.items() if not name.startswith("fc.")}
@@ -277,11 +277,11 @@ def export_tensors(network: Network) -> dict[str, np.ndarray]:
         InputError: the network is an ablation, which the released code cannot run.
     """
     model = network.model
-    if (model.selection, model.use_previous, model.decision) != ("ranking", True, "sigmoid"):
+    if (model.selection, model.use_previous, model.activation) != ("ranking", True, "sigmoid"):
         raise InputError(
             f"a network with selection {model.selection!r}, use_previous {model.use_previous} and "
-            f"decision {model.decision!r} is not what the released code computes; export one with "
-            "'ranking', True and 'sigmoid'"
+            f"activation {model.activation!r} is not what the released code computes; export one "
+            "with 'ranking', True and 'sigmoid'"
         )
     leaves = flax.traverse_util.flatten_dict(network.params, sep="/")
     tensors = {
@@ -335,11 +335,11 @@ def main() -> None:
     args = parser.parse_args()
     if args.command == "import":
         checkpoint.check_destination(args.destination)
-        rule = args.rule or ("multi" if "multi" in args.source.name else "single")
-        network = import_network(args.source, rule)
+        ranking_rule = args.rule or ("multi" if "multi" in args.source.name else "single")
+        network = import_network(args.source, ranking_rule)
         checkpoint.save_network(args.destination, network)
     else:
         network = checkpoint.load_network(args.source)
         write_tensors(args.destination, export_tensors(network))
     model = network.model
-    print(f"{args.destination}: ResNet {model.blocks}, objects ranked by {model.rule}")
+    print(f"{args.destination}: ResNet {model.blocks}, objects ranked by {model.ranking_rule}")

@@ -119,9 +119,9 @@ def test_resume_needs_the_same_run(folder, masks, tmp_path):
     weights = Segmenter(small_ranet(), init_params(small_ranet(), 1), probabilities=True)
     with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(weights\)"):
         segment_video(weights, video, masks, tmp_path, probabilities=True, resume=True)
-    rule = Segmenter(small_ranet("multi"), segmenter().params, probabilities=True)
+    other_rule = Segmenter(small_ranet("multi"), segmenter().params, probabilities=True)
     with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(network\)"):
-        segment_video(rule, video, masks, tmp_path, probabilities=True, resume=True)
+        segment_video(other_rule, video, masks, tmp_path, probabilities=True, resume=True)
     with pytest.raises(InputError, match="holds results; give --resume"):
         run(folder, masks, tmp_path)
     # A mask of a frame that is still to come may be added.

@@ -1,0 +1,115 @@
+"""A network in one small file: 8-bit kernels with a scale an output channel, description inside.
+
+This is the form in which weights ship. A kernel takes a quarter of its float32 size; scales, biases
+and all else stay as they are. What that costs in J&F stands in the model card beside the weights.
+"""
+
+import json
+from pathlib import Path
+
+import flax.traverse_util
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from ranet_jax.errors import InputError
+from ranet_jax.weights.checkpoint import (
+    Network,
+    build_model,
+    build_protocol,
+    change_canvas,
+    check_destination,
+    check_params,
+    describe_network,
+)
+
+SHIPPED = Path(__file__).with_name("compact.safetensors")
+"""The weights that come with this package; the model card beside them says all about them."""
+
+_SCALE = ":scale"
+_KEY = "ranet_jax"
+
+
+def pack_params(params: dict) -> dict[str, np.ndarray]:
+    """Rounds every kernel to 8 bits, an output channel at a time.
+
+    Args:
+        params: parameter tree, float32.
+
+    Returns:
+        Tensors by path: int8 kernels [size, size, c, f] with their scales, float32 [f], such that
+        kernel times scale is the original, rounded; all other parameters as they are.
+    """
+    tensors = {}
+    for path, leaf in flax.traverse_util.flatten_dict(params, sep="/").items():
+        array = np.asarray(leaf, np.float32)
+        if array.ndim == 4:
+            largest = np.abs(array).max(axis=(0, 1, 2))
+            scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+            tensors[path + _SCALE] = scale
+            array = np.rint(array / scale).astype(np.int8)
+        tensors[path] = np.ascontiguousarray(array)
+    return tensors
+
+
+def unpack_params(tensors: dict[str, np.ndarray]) -> dict:
+    """The reverse of `pack_params`, up to its rounding: a parameter tree, float32."""
+    flat = {
+        path: np.float32(array) * tensors[path + _SCALE] if path + _SCALE in tensors else array
+        for path, array in tensors.items()
+        if not path.endswith(_SCALE)
+    }
+    return flax.traverse_util.unflatten_dict(flat, sep="/")
+
+
+def write_packed(path: Path, network: Network) -> None:
+    """Writes a network into one `.safetensors` file.
+
+    Args:
+        path: the new file; it appears under its name only when it is complete.
+        network: what to write. Unused tensors of a released file are left out.
+
+    Raises:
+        InputError: another ending, or the file exists.
+    """
+    if path.suffix != ".safetensors":
+        raise InputError(f"{path} must end in .safetensors")
+    check_destination(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    description = {_KEY: json.dumps(describe_network(network))}
+    safetensors.numpy.save_file(pack_params(network.params), unfinished, description)
+    unfinished.rename(path)
+
+
+def read_packed(path: Path, canvas: tuple[int, int] | None = None) -> Network:
+    """Reads a file of `write_packed`.
+
+    Args:
+        path: the file.
+        canvas: height and width to put the network on; its own when None.
+
+    Returns:
+        The network, its parameters float32.
+
+    Raises:
+        InputError: missing, damaged, or no file of `write_packed`.
+    """
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path} is damaged ({error}); copy it again") from None
+    if _KEY not in metadata:
+        raise InputError(
+            f"{path} holds tensors of another program; if they are a released RANet's, make a "
+            f"checkpoint of them with python -m ranet_jax.convert import {path} DIR"
+        )
+    description = json.loads(metadata[_KEY])
+    model, params = build_model(description["model"]), unpack_params(tensors)
+    check_params(params, model, str(path))
+    model = change_canvas(model, canvas, str(path))
+    return Network(model, params, {}, build_protocol(description))

@@ -1,0 +1,57 @@
+"""Weights in the form in which they ship."""
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from ranet_jax.errors import InputError
+from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.protocol import Protocol
+from ranet_jax.weights.checkpoint import Network
+from ranet_jax.weights.packed import pack_params, read_packed, unpack_params, write_packed
+
+MODEL = RANet((1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k=4, learned_scores=False)
+
+
+def network():
+    return Network(MODEL, init_params(MODEL, 0), {}, Protocol(locality=0.25))
+
+
+def test_kernels_come_back_within_half_a_step_of_their_channel():
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 5, 7)).astype(np.float32)
+    kernel[..., 2] *= 1000
+    kernel[..., 3] = 0
+    tensors = pack_params({"a": {"kernel": kernel, "bias": np.full(7, 0.1, np.float32)}})
+    assert tensors["a/kernel"].dtype == np.int8
+    back = unpack_params(tensors)["a"]
+    half_step = np.abs(kernel).max(axis=(0, 1, 2)) / 127 / 2
+    assert (np.abs(back["kernel"] - kernel).max(axis=(0, 1, 2)) <= half_step * 1.001).all()
+    np.testing.assert_array_equal(back["bias"], np.full(7, 0.1, np.float32))
+
+
+def test_file_holds_description_and_weights(tmp_path):
+    path = tmp_path / "packed.safetensors"
+    original = network()
+    write_packed(path, original)
+    read = read_packed(path)
+    assert (read.model, read.protocol) == (original.model, original.protocol)
+    kernel = read.params["decoder"]["logit"]["kernel"]
+    assert kernel.dtype == np.float32
+    assert np.abs(kernel - original.params["decoder"]["logit"]["kernel"]).max() < 0.01
+    assert path.stat().st_size < 2 * sum(x.size for x in pack_params(original.params).values())
+    assert read_packed(path, (96, 160)).model.canvas == (96, 160)
+    with pytest.raises(InputError, match="exists already"):
+        write_packed(path, original)
+
+
+def test_files_of_others_and_damage_are_named(tmp_path):
+    other = tmp_path / "other.safetensors"
+    safetensors.numpy.save_file({"x": np.zeros(3, np.float32)}, other)
+    with pytest.raises(InputError, match=r"other.safetensors holds tensors of another program"):
+        read_packed(other)
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(other.read_bytes()[:-4])
+    with pytest.raises(InputError, match=r"damaged.safetensors is damaged"):
+        read_packed(damaged)
+    with pytest.raises(InputError, match="does not exist"):
+        read_packed(tmp_path / "none.safetensors")
