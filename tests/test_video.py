@@ -248,6 +248,16 @@ def test_a_folder_of_deep_frames_is_that_of_8_bits(tmp_path):
         np.testing.assert_array_equal(one.image, other.image)
 
 
+def test_a_dark_frame_of_a_bright_series_is_dark(tmp_path):
+    for index, brightest in enumerate((60000, 2570)):
+        Image.fromarray(np.full((8, 8), brightest, np.uint16)).save(tmp_path / f"{index}.png")
+    bright, dark = open_video(str(tmp_path))
+    assert bright.image.min() == 233 and dark.image.max() == 10
+    (tmp_path / "0.png").unlink()
+    with pytest.raises(InputError, match="nobody can know which value is white"):
+        open_video(str(tmp_path))
+
+
 class FakeCamera:
     """A camera that gives three frames, then is gone."""
 

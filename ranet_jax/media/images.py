@@ -94,7 +94,7 @@ def is_lossy(image: Image.Image) -> bool:
     return image.format in _LOSSY
 
 
-def read_frame(path: Path | BinaryIO) -> np.ndarray:
+def read_frame(path: Path | BinaryIO, *, in_series: bool = False) -> np.ndarray:
     """Reads a frame as RGB.
 
     Images of more than 8 bits are scaled by the depth that their file states. Where a file says
@@ -103,6 +103,8 @@ def read_frame(path: Path | BinaryIO) -> np.ndarray:
 
     Args:
         path: a JPEG, PNG or other image, or such a file opened.
+        in_series: whether an earlier image of the same video could be read, which shows that a dark
+            one is dark.
 
     Returns:
         uint8 array [h, w, 3].
@@ -111,15 +113,16 @@ def read_frame(path: Path | BinaryIO) -> np.ndarray:
         InputError: as `open_image` does, or nobody can know how bright the image is.
         OSError: the system does not let it be read.
     """
-    return to_rgb(open_image(path), str(path))
+    return to_rgb(open_image(path), str(path), in_series=in_series)
 
 
-def to_rgb(image: Image.Image, name: str) -> np.ndarray:
+def to_rgb(image: Image.Image, name: str, *, in_series: bool = False) -> np.ndarray:
     """The pixels of an opened image as 8-bit RGB; see `read_frame`.
 
     Args:
         image: of `open_image`.
         name: to call it by.
+        in_series: see `read_frame`.
 
     Returns:
         uint8 array [h, w, 3].
@@ -129,7 +132,8 @@ def to_rgb(image: Image.Image, name: str) -> np.ndarray:
             read.
     """
     if image.mode == "F" or image.mode.startswith("I"):
-        grey = _scale(np.asarray(image), find_white(image, name), name)
+        white = find_white(image, name, in_series=in_series)
+        grey = np.rint(np.asarray(image).astype(np.float64) * (255 / white)).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
     if image.has_transparency_data:  # RGBA first, or Pillow warns of palettes
         image_rgb = image.convert("RGBA").convert("RGB")
@@ -139,17 +143,18 @@ def to_rgb(image: Image.Image, name: str) -> np.ndarray:
         except ValueError as error:
             raise InputError(f"{name} has colours that are not read here ({error})") from None
     pixels = np.asarray(image_rgb)
-    if image.info["depth"].is_reduced and 0 < pixels.max() < 16:
+    if image.info["depth"].is_reduced and not in_series and 0 < pixels.max() < 16:
         raise _unclear(name, "16 bits a colour, and nothing in it is brighter than 12 bits allow")
     return pixels
 
 
-def find_white(image: Image.Image, name: str) -> float:
+def find_white(image: Image.Image, name: str, *, in_series: bool = False) -> float:
     """The value of white in an image of one channel and more than 8 bits.
 
     Args:
         image: of mode F, I or I;16 and its kin.
         name: to call it by.
+        in_series: see `read_frame`.
 
     Returns:
         The value.
@@ -170,14 +175,9 @@ def find_white(image: Image.Image, name: str) -> float:
         return 2**bits - 1
     if bits > 16 or values.min() < 0 or brightest > 65535:
         raise _unclear(name, f"{bits}-bit numbers from {values.min()} to {brightest}")
-    if 0 < brightest < 4096:
+    if 0 < brightest < 4096 and not in_series:
         raise _unclear(name, f"16 bits, and nothing in it is brighter than {brightest}")
     return 65535
-
-
-def _scale(values: np.ndarray, white: float, name: str) -> np.ndarray:
-    """Values from 0 to white as uint8."""
-    return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)
 
 
 def _unclear(name: str, what: str) -> InputError:

@@ -63,8 +63,11 @@ def _open_images(source: str, images: list[Path]) -> Video:
     size = read_frame(images[0]).shape[:2]
 
     def read() -> Iterator[Frame]:
+        is_lit = False
         for index, path in enumerate(images):
-            frame = Frame(path.stem, read_frame(path), index / IMAGE_RATE)
+            image = read_frame(path, in_series=is_lit)
+            is_lit = is_lit or bool(image.any())
+            frame = Frame(path.stem, image, index / IMAGE_RATE)
             yield check_size(frame, size, str(path))
 
     return Video(source, size, IMAGE_RATE, len(images), read)
