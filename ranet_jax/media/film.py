@@ -53,7 +53,8 @@ def open_film(path: str) -> Video:
         track = find_track(container, path)
         sound = None if track is None else Sound(path, start, track)
         promise = find_promise(path, container, stream)
-        time_base, end = stream.time_base, _find_end(container, stream, start)
+        time_base = stream.time_base
+        end = None if promise.end is None else promise.end - start
         aspect = _find_pixel_aspect(first, stream)
 
     def read() -> Iterator[Frame]:
@@ -167,13 +168,6 @@ def _decode_pictures(
 def _time_of(picture: VideoFrame) -> Fraction | None:
     """When a picture is shown, in seconds of its file's clock; None where the file is silent."""
     return None if picture.pts is None else picture.pts * picture.time_base
-
-
-def _find_end(container: InputContainer, stream: VideoStream, start: Fraction) -> Fraction | None:
-    """When a file says that it ends, in seconds after its first frame; None where it is silent."""
-    if not container.duration:
-        return None
-    return Fraction((container.start_time or 0) + container.duration, av.time_base) - start
 
 
 def _find_pixel_aspect(picture: VideoFrame, stream: VideoStream) -> Fraction:
