@@ -22,6 +22,7 @@ from ranet_jax.protocol import (
 )
 from ranet_jax.remarks import remark
 from ranet_jax.weights.checkpoint import Network, load_network
+from ranet_jax.weights.packed import load_shipped
 
 
 class Segmenter:
@@ -93,6 +94,17 @@ class Segmenter:
         """
         network = load_network(Path(path), canvas)
         return cls.from_network(network, precision, probabilities=probabilities)
+
+    @classmethod
+    def pretrained(
+        cls,
+        precision: str = "float32",
+        *,
+        canvas: tuple[int, int] | None = None,
+        probabilities: bool = False,
+    ) -> "Segmenter":
+        """Takes the weights that come with this package; arguments as in `from_checkpoint`."""
+        return cls.from_network(load_shipped(canvas), precision, probabilities=probabilities)
 
     @classmethod
     def from_network(

@@ -113,3 +113,23 @@ def read_packed(path: Path, canvas: tuple[int, int] | None = None) -> Network:
     check_params(params, model, str(path))
     model = change_canvas(model, canvas, str(path))
     return Network(model, params, {}, build_protocol(description))
+
+
+def load_shipped(canvas: tuple[int, int] | None = None) -> Network:
+    """Reads the weights that come with this package.
+
+    Args:
+        canvas: height and width to put the network on; its own when None.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: this copy of the package has none.
+    """
+    if not SHIPPED.exists():
+        raise InputError(
+            f"{SHIPPED} is missing, so there are no weights to use; install this package anew, or "
+            "give --checkpoint"
+        )
+    return read_packed(SHIPPED, canvas)
