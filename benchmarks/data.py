@@ -28,7 +28,9 @@ from ranet_jax.data.synthetic import generate_clip, write_davis
 from ranet_jax.data.warp import draw_warp, fit_image, place_image, show_frame, show_labels
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.listing import list_images
+from ranet_jax.media.masks import read_mask
 
 SAMPLES = 200
 _STILLS = (Path("DUTS-TR", "DUTS-TR-Image"), Path("DUTS-TR", "DUTS-TR-Mask"))
@@ -71,7 +73,7 @@ def _write_images(root: Path, generator: np.random.Generator) -> None:
 
 def _pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     """The images of a folder that have a mask, with it, in order."""
-    pairs = [(image, masks / f"{image.stem}.png") for image in sorted(images.glob("*.*"))]
+    pairs = [(image, masks / f"{image.stem}.png") for image in list_images(images)]
     return [pair for pair in pairs if pair[1].is_file()]
 
 

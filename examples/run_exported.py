@@ -5,7 +5,9 @@ Needs jax, numpy, pillow and flatbuffers.
     python examples/run_exported.py DIR OUT MASK FRAME FRAME ...
 
 MASK, a palette or grey PNG of ids 1, 2, ..., belongs to the first FRAME. Writes a PNG of ids into
-OUT for every later one, in the size that the network works in; others are stretched to it.
+OUT for every later one, in the size that the network works in; others are stretched to it. Images
+are read as the package reads them, as far as that goes without it: the right way up, 255 beside
+other ids as "do not care"; what it would have to guess or scale is refused.
 """
 
 import json
@@ -15,7 +17,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax import export
-from PIL import Image
+from PIL import Image, ImageOps
 
 if len(sys.argv) < 6:
     sys.exit(__doc__)
@@ -28,13 +30,31 @@ step = jax.jit(step.call, donate_argnums=1)  # compiled once; the state is updat
 weights = jax.device_put(dict(np.load(folder / "weights.npz")))
 
 
+def open_upright(path: Path, modes: tuple[str, ...]) -> Image.Image:
+    """Opens an image, turned as its camera says; ends the program where that is not enough."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode not in modes:
+        sys.exit(f"{path} has pixels of the kind {image.mode}; convert it to {' or '.join(modes)}")
+    return image
+
+
 def read_frame(path: Path) -> np.ndarray:
     """Reads a frame as RGB in the network's size."""
-    return np.asarray(Image.open(path).convert("RGB").resize((width, height)))
+    image = open_upright(path, ("RGB", "RGBA", "L", "P"))
+    return np.asarray(image.convert("RGB").resize((width, height)))
 
 
-labels = np.asarray(Image.open(mask).resize((width, height), Image.Resampling.NEAREST))
-state = init.call(weights, read_frame(frames[0]), labels)
+def read_labels(path: Path) -> np.ndarray:
+    """Reads ids in the network's size."""
+    image = open_upright(path, ("P", "L"))
+    values = np.asarray(image.resize((width, height), Image.Resampling.NEAREST))
+    found = set(np.unique(values)) - {0}
+    if found == {255}:
+        return (values > 0).astype(np.uint8)
+    return np.where(values == 255, 0, values)
+
+
+state = init.call(weights, read_frame(frames[0]), read_labels(mask))
 out.mkdir(parents=True, exist_ok=True)
 for frame in frames[1:]:
     state, labels = step(weights, state, read_frame(frame))

@@ -14,12 +14,16 @@ def run_command(main: Callable[[], None]) -> None:
     Args:
         main: the command, without arguments. What the system refuses (permissions, a full disk)
             ends alike. Any other exception passes through with its traceback, because it is a
-            fault of this program and not of the input.
+            fault of this program and not of the input. Names that the terminal cannot show, such
+            as Cyrillic ones on an ASCII terminal, are printed with escapes.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         # A folder that may not be written, a full disk: nothing that a traceback would explain.

@@ -20,6 +20,7 @@ from ranet_jax.protocol import (
     build,
     find_slots,
 )
+from ranet_jax.remarks import remark
 from ranet_jax.weights.checkpoint import Network, load_network
 from ranet_jax.weights.packed import load_shipped
 
@@ -208,6 +209,12 @@ class Tracker:
         slot_of_id = np.zeros(256, np.uint8)
         slot_of_id[ids] = np.arange(1, ids.size + 1)
         labels = self._canvas.fit_labels(slot_of_id[mask])
+        for one in ids[np.isin(slot_of_id[ids], labels, invert=True)]:
+            height, width = labels.shape
+            remark(
+                f"object {one} cannot be followed: it is smaller than a pixel of the network's "
+                f"canvas of {width} x {height}, and there is no room for it beside other objects"
+            )
         self._state = functions.init(self._params, self._canvas.fit_frame(frame), labels)
         self._step = functions.step
         self._id_of_slot = np.concatenate([[0], ids]).astype(np.uint8)

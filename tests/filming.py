@@ -16,6 +16,33 @@ def pictures(count=12, size=(96, 128)):
     return [np.uint8(ramp + 10 * index) for index in range(count)]
 
 
+def film_by_hand(path, frames, *, codec="libx264", form=None, options=None, aspect=None, last=0):
+    """Writes 25 frames a second; `last` are the seconds that the last one stands."""
+    h, w = frames[0].shape[:2]
+    with av.open(str(path), "w", form, options=options or {}) as container:
+        stream = container.add_stream(codec, 25, width=w, height=h, pix_fmt="yuv420p")
+        stream.options = {"bf": "0", "g": "8"} if codec == "libx264" else {}
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        packets = []
+        for index, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, "rgb24")
+            picture.pts, picture.time_base = index, Fraction(1, 25)
+            packets += stream.encode(picture)
+        packets += stream.encode()
+        for packet in packets:
+            packet.duration = 1
+        if last:
+            packets[-1].duration = round(25 * last)
+        container.mux(packets)
+
+
+def noisy(count):
+    """Frames that take room in a file, so that it can be cut off anywhere."""
+    random = np.random.default_rng(0)
+    return [np.uint8(one // 2 + random.integers(0, 99, one.shape)) for one in pictures(count)]
+
+
 def film(path, frames=None, *, codec="libx264", times=None, sound=None, rotation=None, delay=0):
     """Writes a video file.
 

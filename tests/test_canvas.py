@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ranet_jax.geometry import canvas as canvas_module
 from ranet_jax.geometry.canvas import Canvas
 
 SIZES = [(480, 854), (480, 864), (1080, 1920), (64, 64), (97, 1501), (2160, 4096), (855, 479)]
@@ -77,3 +78,37 @@ def test_the_border_takes_no_part_in_a_probability(size):
     inside = canvas.fit_labels(np.ones(size, np.uint8))[..., None]
     assert not inside.all()
     assert not canvas.restore_probability(1.0 - inside).any()
+
+
+def test_no_object_is_lost_where_there_is_room():
+    """A 4K frame on the canvas keeps a pixel in twenty, and objects of one pixel all the same."""
+    labels = np.zeros((2160, 3840), np.uint8)
+    labels[500:900, 700:1500] = 1
+    tiny = {2: (11, 13), 3: (12, 13), 4: (700, 1001), 5: (2159, 3839), 6: (1300, 3)}
+    for one, place in tiny.items():
+        labels[place] = one
+    canvas = Canvas(labels.shape, (480, 864))
+    fitted = canvas.fit_labels(labels)
+    top = (480 - canvas.fit_labels(np.ones_like(labels)).any(1).sum()) // 2
+    assert (fitted == 1).sum() > 15000
+    for one, (y, x) in tiny.items():
+        if one == 3:
+            continue  # in the very pixel of object 2
+        (row,), (column,) = (fitted == one).nonzero()
+        assert abs(row - top - y * 480 / 2160) <= 1 and abs(column - x * 864 / 3840) < 7
+    assert sorted(set(np.unique(fitted))) == [0, 1, 2, 4, 5, 6]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_mask_that_keeps_all_objects_is_fitted_as_before(size, monkeypatch):
+    labels = np.zeros(size, np.uint8)
+    labels[size[0] // 4 : size[0] // 2, size[1] // 3 :] = 3
+    labels[size[0] // 2 :, : size[1] // 2] = 7
+    found = Canvas(size, (480, 864)).fit_labels(labels)
+
+    def refuse(*_):
+        raise AssertionError("nothing is lost")
+
+    monkeypatch.setattr(canvas_module, "_keep_object", refuse)
+    np.testing.assert_array_equal(Canvas(size, (480, 864)).fit_labels(labels), found)
+    assert set(np.unique(found)) == {0, 3, 7}

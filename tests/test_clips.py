@@ -11,7 +11,8 @@ import pytest
 from ranet_jax.data import synthetic as clips
 from ranet_jax.data.synthetic import MAX_OBJECTS, generate_clip, write_davis
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask
 
 SIZE = (96, 160)
 SEEDS = range(8)

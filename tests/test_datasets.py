@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from ranet_jax.data import datasets
-from ranet_jax.data.datasets import Video, open_davis, open_saliency, read_saliency_mask
+from ranet_jax.data.datasets import Video, open_davis, open_saliency
 from ranet_jax.data.prepare import prepare
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_foreground, read_mask
 from tests.conftest import SHARED, needs_shared
 from tests.test_prepare import SIZE, draw_pair, write_clip, write_images
 
@@ -98,7 +99,7 @@ def test_saliency_is_brighter_than_127(mode):
     values = np.array([[0, 1, 127, 128, 254, 255]], np.uint8)
     file = io.BytesIO()
     Image.fromarray(values).convert(mode).save(file, "png")
-    mask = read_saliency_mask(io.BytesIO(file.getvalue()))
+    mask = read_foreground(io.BytesIO(file.getvalue()))
     assert mask.dtype == np.uint8
     np.testing.assert_array_equal(mask, [[0, 0, 0, 1, 1, 1]])
 
@@ -107,7 +108,7 @@ def test_saliency_of_one_bit(tmp_path):
     expected = draw_pair(3)[1] > 0
     Image.fromarray(expected).save(tmp_path / "mask.png")
     assert Image.open(tmp_path / "mask.png").mode == "1"
-    np.testing.assert_array_equal(read_saliency_mask(tmp_path / "mask.png"), expected)
+    np.testing.assert_array_equal(read_foreground(tmp_path / "mask.png"), expected)
 
 
 def test_sets_of_many_parts_keep_their_order(tmp_path, monkeypatch):
@@ -119,7 +120,7 @@ def test_sets_of_many_parts_keep_their_order(tmp_path, monkeypatch):
     assert 11 <= len(parts) < 40
     source = open_saliency(tmp_path, "mine")
     names = [sample.name for sample in source]
-    assert names == sorted(map(str, range(40)))
+    assert names == [str(index) for index in range(40)], "in the order of counting"
     np.testing.assert_array_equal(
         source[names.index("33")].image, read_frame(tmp_path / "raw/images/33.jpg")
     )

@@ -12,7 +12,8 @@ import pytest
 
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.geometry.canvas import Canvas
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask
 from ranet_jax.models.layers import upsample_corner_aligned
 from ranet_jax.models.ranking import pool_mask
 from ranet_jax.models.resnet import normalize_frame

@@ -1,11 +1,16 @@
 """Frames and masks on disk, and every kind of file that is none."""
 
+import errno
+
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import PALETTE, read_frame, read_mask, write_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.palette import PALETTE
 
 LABELS = np.array([[0, 1, 2], [3, 200, 254]], np.uint8)
 
@@ -65,14 +70,37 @@ def test_file_that_is_no_image(tmp_path):
         read_mask(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("binary", [True, False])
-@pytest.mark.parametrize(("mode", "bands"), [("RGB", "R.G.B"), ("RGBA", "A"), ("LA", "L.A")])
-def test_colours_and_alpha_are_no_ids(tmp_path, mode, bands, binary):
-    write_mask(tmp_path / "ids.png", LABELS)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_of_davis_are_its_ids(tmp_path, mode):
+    labels = np.array([[0, 1, 2], [9, 200, 255]], np.uint8)
+    write_mask(tmp_path / "ids.png", labels)
     converted = tmp_path / "converted.png"
-    Image.open(tmp_path / "ids.png").convert("RGB").convert(mode).save(converted)
-    with pytest.raises(InputError, match=rf"converted\.png has .*{bands}.*palette"):
-        read_mask(converted, binary=binary)
+    Image.open(tmp_path / "ids.png").convert(mode).save(converted)
+    np.testing.assert_array_equal(read_mask(converted), np.where(labels == 255, 0, labels))
+    np.testing.assert_array_equal(read_mask(converted, binary=True), labels > 0)
+
+
+def test_other_colours_are_no_ids(tmp_path):
+    pixels = np.array([[(0, 0, 0), (255, 0, 0), (0, 0, 255)]], np.uint8)
+    path = save(tmp_path / "a.png", pixels)
+    with pytest.raises(InputError, match=r"a\.png has colours .*not those of DAVIS.*palette"):
+        read_mask(path)
+    np.testing.assert_array_equal(read_mask(path, binary=True), [[0, 1, 1]])
+
+
+def test_one_bit_is_no_id(tmp_path):
+    path = save(tmp_path / "a.png", np.array([[0, 255]], np.uint8), "1")
+    with pytest.raises(InputError, match="grey 0/255 mask"):
+        read_mask(path)
+    np.testing.assert_array_equal(read_mask(path, binary=True), [[0, 1]])
+
+
+def test_a_palette_that_begins_with_an_object_is_refused_or_read_by_its_colours(tmp_path):
+    image = Image.fromarray(np.array([[0, 1, 1, 1]], np.uint8), "P")
+    image.putpalette([128, 0, 0, 0, 0, 0])  # index 0 is DAVIS's object 1, index 1 its background
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), [[1, 0, 0, 0]])
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png", binary=True), [[1, 0, 0, 0]])
 
 
 def test_grey_masks_of_2016_are_no_ids(tmp_path):
@@ -85,3 +113,111 @@ def test_mask_of_another_size_than_its_frame(tmp_path):
     write_mask(tmp_path / "a.png", LABELS)
     with pytest.raises(InputError, match=r"a\.png is 3 x 2 but its frame is 5 x 4"):
         read_mask(tmp_path / "a.png", (4, 5))
+
+
+GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def tiff(path, array, **tags):
+    """A TIFF with tags; numbers are those of the format."""
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    for number, value in tags.items():
+        info[int(number[1:])] = value
+    Image.fromarray(array).save(path, tiffinfo=info)
+    return path
+
+
+def deep_frames(folder):
+    """Files of more than 8 bits, all of which show `GREY`."""
+    wide = GREY.astype(np.uint16) * 257
+    save(folder / "grey.png", wide)
+    save(folder / "grey.tif", wide)
+    Image.frombytes("I;16B", (16, 16), wide.astype(">u2").tobytes()).save(folder / "big.tif")
+    save(folder / "float.tif", (GREY / 255).astype(np.float32))
+    (folder / "grey.pgm").write_bytes(b"P5 16 16 65535\n" + wide.astype(">u2").tobytes())
+    ten = np.rint(GREY * (1023 / 255)).astype(">u2").tobytes()
+    (folder / "ten.pgm").write_bytes(b"P5 16 16 1023\n" + ten)
+    twelve = np.rint(GREY * (4095 / 255)).astype(np.uint16)
+    tiff(folder / "twelve.tif", twelve, _281=4095)
+    cv2.imwrite(str(folder / "colour.png"), np.dstack([wide] * 3))
+    return sorted(folder.iterdir())
+
+
+def test_any_depth_is_scaled_to_8_bits(tmp_path):
+    paths = deep_frames(tmp_path)
+    assert len(paths) == 8
+    for path in paths:
+        found = read_frame(path)
+        assert found.dtype == np.uint8 and found.shape == (16, 16, 3)
+        np.testing.assert_array_equal(found, np.repeat(GREY[..., None], 3, -1), str(path))
+
+
+def test_depth_that_nobody_can_know_is_refused(tmp_path):
+    twelve = GREY.astype(np.uint16) * 16
+    save(tmp_path / "grey.png", twelve)
+    save(tmp_path / "grey.tif", twelve)
+    cv2.imwrite(str(tmp_path / "colour.png"), np.dstack([twelve] * 3))
+    save(tmp_path / "float.tif", GREY.astype(np.float32))
+    save(tmp_path / "nan.tif", np.full((4, 4), np.nan, np.float32))
+    save(tmp_path / "signed.tif", GREY.astype(np.int32) - 5)
+    for path in list(tmp_path.iterdir()):
+        with pytest.raises(InputError, match="nobody can know which value is white") as raised:
+            read_frame(path)
+        assert str(path) in str(raised.value)
+    black = np.zeros((4, 4), np.uint16)  # in whatever depth
+    np.testing.assert_array_equal(read_frame(save(tmp_path / "black.png", black)), 0)
+
+
+def test_other_kinds_of_pixels(tmp_path):
+    red = np.full((16, 16, 3), (255, 0, 0), np.uint8)
+    for mode, name in (("CMYK", "a.tif"), ("RGBA", "a.png"), ("P", "a.gif")):
+        assert np.abs(read_frame(save(tmp_path / name, red, mode)).astype(int) - red).max() < 3
+    grey = Image.fromarray(GREY)
+    for mode in ("LA", "L"):
+        grey.convert(mode).save(tmp_path / "c.png")
+        np.testing.assert_array_equal(read_frame(tmp_path / "c.png")[..., 1], GREY)
+    palette = Image.fromarray(red).convert("P")
+    palette.save(tmp_path / "d.png", transparency=bytes([255, 100, 0]))
+    np.testing.assert_array_equal(read_frame(tmp_path / "d.png"), red)
+    bits = Image.fromarray(GREY > 99)
+    bits.save(tmp_path / "e.png")
+    np.testing.assert_array_equal(read_frame(tmp_path / "e.png")[..., 0], (GREY > 99) * 255)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_and_masks_are_turned_as_the_camera_says(tmp_path, orientation):
+    turns = (0, 0, 0, 2, 2, 3, 3, 1, 1)[orientation]  # counter-clockwise, then mirrored
+    labels = np.array([[0, 1, 2], [3, 0, 4]], np.uint8)
+    expected = np.rot90(labels, turns)
+    expected = expected[:, ::-1] if orientation in (2, 4, 5, 7) else expected
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    write_mask(tmp_path / "plain.png", labels)
+    for name, pixels in (("mask.png", None), ("frame.png", np.dstack([labels] * 3))):
+        image = Image.open(tmp_path / "plain.png") if pixels is None else Image.fromarray(pixels)
+        image.save(tmp_path / name, exif=exif)
+    found = read_frame(tmp_path / "frame.png")[..., 0]
+    if orientation in (5, 7):  # transposed: compare with Pillow's own words for it
+        expected = labels.T if orientation == 5 else labels[::-1, ::-1].T
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", expected.shape), expected)
+
+
+def test_the_system_says_itself_what_it_refuses(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.png", GREY)
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Image, "open", refuse)
+    for reader in (read_frame, read_mask):
+        with pytest.raises(PermissionError):
+            reader(path)
+
+
+def test_compressed_bombs_are_one_line(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.png", GREY)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for reader in (read_frame, read_mask):
+        with pytest.raises(InputError, match=r"a\.png claims .* more than 200 pixels"):
+            reader(path)

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import write_mask
+from ranet_jax.media.masks import write_mask
+from ranet_jax.media.palette import PALETTE
 from ranet_jax.segment.user_masks import read_user_masks
 
 SIZE = (40, 60)
@@ -18,6 +19,12 @@ def labels():
     labels[5:20, 5:30] = 1
     labels[10:35, 40:55] = 2
     return labels
+
+
+@pytest.fixture(autouse=True)
+def _remarks_anew(monkeypatch):
+    """What was said in another test is said again."""
+    monkeypatch.setattr("ranet_jax.remarks._said", set())
 
 
 def read(path, **options):
@@ -47,9 +54,79 @@ def test_palette_and_grey_values_are_ids(tmp_path, labels):
     np.testing.assert_array_equal(read(save(tmp_path, chosen.astype(np.uint16))).labels, chosen)
 
 
-def test_255_is_an_id_beside_others(tmp_path, labels):
+def test_255_beside_others_is_void_and_that_is_said(tmp_path, labels, capsys):
     chosen = np.array([0, 3, 255], np.uint8)[labels]
-    np.testing.assert_array_equal(read(save(tmp_path, chosen)).labels, chosen)
+    write_mask(tmp_path / "palette.png", chosen)
+    for path in (save(tmp_path, chosen), tmp_path / "palette.png"):
+        found = read(path)
+        np.testing.assert_array_equal(found.labels, np.where(chosen == 3, 3, 0))
+        assert found.ids == {"3": 3}
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{path} has 375 pixels of 255 beside other ids" in line
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_a_palette_that_begins_with_an_object(tmp_path, labels, transparent, capsys):
+    image = Image.fromarray((labels + 2) % 3, "P")  # 1 is index 0, 2 is index 1, background is 2
+    other = (9, 9, 9) if transparent else (0, 0, 0)
+    image.putpalette([255, 0, 0, 0, 255, 0, *other])
+    image.save(tmp_path / "a.png", **({"transparency": 2} if transparent else {}))
+    found = read(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.labels, np.array([0, 2, 1])[labels])
+    assert found.ids == {"#00ff00": 1, "#ff0000": 2}
+    assert "a.png has a palette whose index 0 (#ff0000) is not the bac" in capsys.readouterr().err
+
+
+def test_a_palette_without_black(tmp_path, labels, capsys):
+    image = Image.fromarray(labels, "P")
+    image.putpalette([255, 255, 255, 255, 0, 0, 0, 255, 0])
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read(tmp_path / "a.png").labels, labels)
+    assert "a.png has no black in its palette; its index 0 (#ffffff)" in capsys.readouterr().err
+    image = Image.fromarray((labels + 1) % 3, "P")  # the background is index 1 now
+    image.putpalette([0, 255, 0, 255, 255, 255, 255, 0, 0])
+    image.save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png has a palette .*may be an object or the backgr"):
+        read(tmp_path / "a.png")
+
+
+def test_colours_without_a_background(tmp_path, labels):
+    with pytest.raises(InputError, match="nothing black or transparent"):
+        read(save(tmp_path, paint(labels, [(255, 255, 255), (255, 0, 0), (0, 0, 255)])))
+
+
+def test_colours_of_davis_keep_their_ids(tmp_path, labels):
+    write_mask(tmp_path / "a.png", np.array([0, 1, 8], np.uint8)[labels])
+    void = np.array(Image.open(tmp_path / "a.png").convert("RGB"))
+    void[0, 0] = PALETTE[-3:]  # 255
+    found = read(save(tmp_path, void))
+    np.testing.assert_array_equal(found.labels, np.array([0, 1, 8], np.uint8)[labels])
+    assert found.ids == {"#800000": 1, "#400000": 8}
+
+
+def test_black_on_nothing_is_an_object(tmp_path, labels):
+    pixels = np.zeros((*SIZE, 4), np.uint8)
+    pixels[labels > 0, 3] = 255
+    np.testing.assert_array_equal(read(save(tmp_path, pixels)).labels, labels > 0)
+
+
+def test_a_jpeg_of_a_colour_is_the_same_object(tmp_path, labels):
+    big = np.kron(labels, np.ones((4, 4), np.uint8))
+    colours = paint(big, [(0, 0, 0), (255, 0, 0), (60, 80, 255)])
+    first = save(tmp_path, colours)
+    Image.fromarray(colours).save(tmp_path / "later.jpg", quality=90)
+    found = read_user_masks({0: first, 9: tmp_path / "later.jpg"}, big.shape)
+    for one in (1, 2):
+        a, b = (found[index].labels == one for index in (0, 9))
+        assert (a & b).sum() / (a | b).sum() > 0.98
+
+
+def test_sixteen_bits(tmp_path, labels, capsys):
+    for dtype, factor in ((np.uint16, 257), (np.uint16, 1), (np.float32, 1)):
+        pixels = (np.array([0, 1, 7])[labels] * factor).astype(dtype)
+        found = read(save(tmp_path, pixels, f"{factor}.tif"))
+        np.testing.assert_array_equal(found.labels, np.array([0, 1, 7])[labels])
+    assert "16 bits; its values were taken for 1, 7 of 8 bits" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -107,7 +184,7 @@ def test_smoothed_edges_are_refused_with_their_number(tmp_path):
     smooth[10:20] = np.arange(60)[:, None] * [4, 2, 1]
     with pytest.raises(InputError, match=r"mask\.png has 59 colours.*without anti-aliasing"):
         read(save(tmp_path, smooth))
-    with pytest.raises(InputError, match=r"mask\.png has 59 grey values.*16"):
+    with pytest.raises(InputError, match=r"mask\.png has 59 grey values.*without anti-aliasing"):
         read(save(tmp_path, smooth[..., 2]))
 
 

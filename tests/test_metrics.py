@@ -23,7 +23,7 @@ from ranet_jax.evaluation.metrics import (
     score_sequence,
     summarize,
 )
-from ranet_jax.media.images import read_mask, write_mask
+from ranet_jax.media.masks import read_mask, write_mask
 from tests.conftest import SHARED, needs_shared
 
 GOLDEN = SHARED / "golden" / "metrics.json"
@@ -369,3 +369,14 @@ def test_processes_do_not_import_the_program_that_starts_them(dataset):
 if __name__ == "__main__":
     for name in SEQUENCES:
         print(name, {key: f"{value:.1e}" for key, value in differences(name).items()})
+
+
+def test_ids_that_are_left_out_count_as_found_and_that_is_said(tmp_path, capsys):
+    """As the DAVIS tool counts: an object that is nowhere is found everywhere."""
+    labels = np.zeros((40, 60), np.uint8)
+    labels[5:20, 5:20], labels[25:35, 30:50] = 2, 5
+    for index in range(4):
+        write_mask(tmp_path / f"{index}.png", labels)
+    scores = score_folder(tmp_path, sorted(tmp_path.glob("*.png")), binary=False)
+    assert [one.J.mean() for one in scores] == [1] * 5
+    assert "0.png has objects up to 5, but not 1, 3, 4" in capsys.readouterr().err

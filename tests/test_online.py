@@ -13,7 +13,7 @@ from ranet_jax import online
 from ranet_jax.data.augment import Augmentation, make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import davis_run as evaluation
-from ranet_jax.media.images import read_mask, write_mask
+from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.online import OnlineLearner, load_examples
 from ranet_jax.segmenter import Segmenter

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import PALETTE
 from ranet_jax.media.overlay import VideoWriter, paint_overlay, write_video
+from ranet_jax.media.palette import PALETTE
 from ranet_jax.media.video import open_video
-from tests.filming import film
+from tests.filming import film, film_by_hand, pictures
 
 
 @pytest.fixture
@@ -136,10 +136,14 @@ def _copy(source: Path, path: Path, count: int | None = None) -> None:
     """Writes a video again, with all that belongs to it."""
     video = open_video(str(source))
     with VideoWriter(
-        path, video.frame_rate, time_base=video.time_base, sound=video.sound
+        path,
+        video.frame_rate,
+        time_base=video.time_base,
+        sound=video.sound,
+        pixel_aspect=video.pixel_aspect,
     ) as writer:
         for frame in list(video)[:count]:
-            writer.write(frame.image, frame.time)
+            writer.write(frame.image, frame.time, frame.duration)
 
 
 def test_times_of_the_video_are_kept(tmp_path: Path) -> None:
@@ -204,3 +208,116 @@ def test_sound_ends_with_the_pictures(tmp_path: Path) -> None:
     film(tmp_path / "a.mp4", sound="aac")
     _copy(tmp_path / "a.mp4", tmp_path / "o.mp4", count=5)
     assert 0.16 < _packets(tmp_path / "o.mp4")[-1][1] < 0.26
+
+
+@pytest.mark.parametrize(("aspect", "rotation"), [("64:45", None), ("64:45", (90, False, False))])
+def test_pixel_aspect_is_kept(tmp_path: Path, aspect: str, rotation: tuple | None) -> None:
+    """A frame that is turned by a quarter has pixels that are turned as well."""
+    film_by_hand(tmp_path / "a.mp4", pictures(3), aspect=Fraction(64, 45))
+    if rotation:
+        with (
+            av.open(str(tmp_path / "a.mp4")) as source,
+            av.open(str(tmp_path / "b.mp4"), "w") as container,
+        ):
+            stream = container.add_stream_from_template(source.streams.video[0])
+            stream.set_display_rotation(*rotation)
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    container.mux(packet)
+        (tmp_path / "b.mp4").rename(tmp_path / "a.mp4")
+    _copy(tmp_path / "a.mp4", tmp_path / "o.mp4")
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        found = container.streams.video[0].sample_aspect_ratio
+    assert found == (Fraction(45, 64) if rotation else Fraction(64, 45))
+
+
+def _length(path: Path) -> tuple[float, float]:
+    """Seconds of the pictures and of the sound."""
+    with av.open(str(path)) as container:
+        lengths = [float(s.duration * s.time_base) for s in container.streams]
+        return lengths[0], lengths[1] if len(lengths) > 1 else 0.0
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+def test_the_last_picture_stands_as_long_as_it_did(tmp_path: Path, name: str) -> None:
+    film_by_hand(tmp_path / name, pictures(5), last=3)
+    frames = list(open_video(str(tmp_path / name)))
+    assert (len(frames), frames[-1].duration) == (5, 3)
+    _copy(tmp_path / name, tmp_path / "o.mp4")
+    assert _length(tmp_path / "o.mp4")[0] == pytest.approx(3.16, abs=0.01)
+
+
+def test_sound_that_outlasts_the_pictures_is_kept(tmp_path: Path) -> None:
+    film(tmp_path / "long.mp4", pictures(75), sound="aac")
+    with (
+        av.open(str(tmp_path / "long.mp4")) as source,
+        av.open(str(tmp_path / "a.mp4"), "w") as container,
+    ):
+        copies = {
+            stream.index: container.add_stream_from_template(stream) for stream in source.streams
+        }
+        for packet in source.demux():
+            is_late = packet.stream.type == "video" and (packet.pts or 0) * packet.time_base >= 1
+            if packet.size and not is_late:
+                packet.stream = copies[packet.stream.index]
+                container.mux(packet)
+    assert len(list(open_video(str(tmp_path / "a.mp4")))) == 25
+    _copy(tmp_path / "a.mp4", tmp_path / "o.mp4")
+    assert _length(tmp_path / "o.mp4") == pytest.approx((3, 3), abs=0.1)
+
+
+def _break_sound(path: Path, codec: bytes) -> None:
+    """Gives the first sound track of a file a coding that nobody knows."""
+    content = path.read_bytes()
+    assert codec in content
+    place = content.index(codec, content.index(b"stsd", content.index(b"soun")))
+    content = content[:place] + b"apac" + content[place + 4 :]
+    place = content.index(b"esds", place)  # which says once more that it is AAC
+    path.write_bytes(content[:place] + b"none" + content[place + 4 :])
+
+
+def test_sound_that_cannot_be_decoded_is_left_out_and_said(tmp_path: Path, capsys) -> None:
+    film(tmp_path / "a.mov", sound="aac")
+    _break_sound(tmp_path / "a.mov", b"mp4a")
+    _copy(tmp_path / "a.mov", tmp_path / "o.mp4")
+    assert len(list(open_video(str(tmp_path / "o.mp4")))) == 12
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        assert not container.streams.audio
+    assert "the sound of" in capsys.readouterr().err
+
+
+def test_the_first_sound_that_can_be_decoded_is_taken(tmp_path: Path, capsys) -> None:
+    film(tmp_path / "one.mov", sound="aac")
+    with (
+        av.open(str(tmp_path / "one.mov")) as source,
+        av.open(str(tmp_path / "a.mov"), "w") as container,
+    ):
+        picture, sound = source.streams
+        copies = [container.add_stream_from_template(one) for one in (picture, sound, sound)]
+        for packet in source.demux():
+            if packet.size and packet.stream.type == "video":
+                packet.stream = copies[0]
+                container.mux(packet)
+        source.seek(0)
+        for packet in source.demux(sound):
+            for copy in copies[1:]:
+                if packet.size:
+                    again = av.Packet(bytes(packet))
+                    again.pts, again.dts, again.time_base = packet.pts, packet.dts, packet.time_base
+                    again.duration, again.stream = packet.duration, copy
+                    container.mux(again)
+    _break_sound(tmp_path / "a.mov", b"mp4a")
+    _copy(tmp_path / "a.mov", tmp_path / "o.mp4")
+    expected = [content for content, _ in _packets(tmp_path / "one.mov")]
+    assert [content for content, _ in _packets(tmp_path / "o.mp4")] == expected
+    assert "cannot be decoded; track 2 was taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["take:1.mp4", "-o.mp4", f"{'я' * 125}.mp4"])
+def test_any_name_can_be_written(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "out:1"
+    folder.mkdir()
+    write_video(folder / name, _moving_bar(3, (48, 64)), 24)
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert len(list(open_video(str(folder / name)))) == 3

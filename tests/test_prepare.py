@@ -133,7 +133,7 @@ def test_what_cannot_be_used_is_left_out_and_reported(tmp_path, capsys):
     (raw / "images/8.jpg").unlink()
     (raw / "images/notes.txt").write_text("not an image at all")
     prepare("mine", raw, tmp_path)
-    assert [sample.name for sample in open_saliency(tmp_path, "mine")] == ["0", "10", "11", "9"]
+    assert [sample.name for sample in open_saliency(tmp_path, "mine")] == ["0", "9", "10", "11"]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("mine: 4 records, ")
     assert lines[1] == (

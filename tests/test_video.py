@@ -1,10 +1,13 @@
 """Reading videos: every kind of source, the right way up, at its times, and what is no video."""
 
+import errno
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 
 from ranet_jax.errors import InputError
@@ -89,7 +92,7 @@ def test_glob(tmp_path):
         Image.fromarray(pictures(1)[0]).save(tmp_path / name)
     video = open_video(str(tmp_path / "a*.png"))
     assert [frame.name for frame in video] == ["a1", "a2"]
-    with pytest.raises(InputError, match=r"no file matches .*c\*\.png"):
+    with pytest.raises(InputError, match=r"no image matches .*c\*\.png"):
         open_video(str(tmp_path / "c*.png"))
 
 
@@ -147,6 +150,112 @@ def test_broken_middle_names_the_frame(tmp_path, name):
                 found.append(frame.name)
         assert 5 < len(found) < 30
         assert f"frame {len(found)} of {path}" in str(raised.value)
+
+
+def test_the_system_says_itself_what_it_refuses(tmp_path, monkeypatch):
+    film(tmp_path / "a.mp4", pictures(2))
+
+    def refuse(path, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(PermissionError):
+        open_video(str(tmp_path / "a.mp4"))
+
+
+@pytest.mark.parametrize(
+    "name", ["cam1:front.mp4", "-abc.mp4", "горы.mp4", "a%03d.mp4", "a[1].mp4", "\udcff\udc80.mp4"]
+)
+def test_names_that_ffmpeg_could_take_for_something_else(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    film(tmp_path / "plain.mp4", pictures(3), sound="aac")
+    (tmp_path / "plain.mp4").rename(tmp_path / name)
+    video = open_video(name)
+    assert video.name == name and video.sound.path == name
+    assert len(list(video)) == 3
+
+
+def film_two(path, sizes, *, attached=None):
+    """A file with several video streams, a frame of its own colour in each."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for width, height in sizes:
+            stream = container.add_stream("libx264", 25, width=width, height=height)
+            stream.pix_fmt = "yuv420p"
+            streams.append(stream)
+        if attached is not None:
+            streams[attached].disposition = Disposition.attached_pic
+        for index in range(5):
+            for number, (stream, (width, height)) in enumerate(zip(streams, sizes, strict=True)):
+                frame = np.full((height, width, 3), 40 + 60 * number, np.uint8)
+                picture = av.VideoFrame.from_ndarray(frame, "rgb24")
+                picture.pts, picture.time_base = index, Fraction(1, 25)
+                container.mux(stream.encode(picture))
+        for stream in streams:
+            container.mux(stream.encode())
+
+
+@pytest.mark.parametrize("sizes", [[(96, 54), (192, 108)], [(192, 108), (96, 54)]])
+def test_the_main_pictures_are_the_largest(tmp_path, sizes, capsys):
+    film_two(tmp_path / "a.mkv", sizes)
+    video = open_video(str(tmp_path / "a.mkv"))
+    assert video.size == (108, 192)
+    frames = list(video)
+    assert len(frames) == 5
+    assert abs(frames[0].image.mean() - (40 + 60 * sizes.index((192, 108)))) < 3
+    assert "a.mkv has 2 video streams; that of 192 x 108 was taken" in capsys.readouterr().err
+
+
+def animated(count=4):
+    return [Image.fromarray(one) for one in pictures(count)]
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.apng"])
+def test_animated_images(tmp_path, name):
+    first, *rest = animated()
+    form = "WEBP" if name.endswith("webp") else "PNG"
+    durations = [40, 1000, 100, 300]
+    options = {"lossless": True} if form == "WEBP" else {}
+    first.save(
+        tmp_path / name, form, save_all=True, append_images=rest, duration=durations, **options
+    )
+    video = open_video(str(tmp_path / name))
+    assert (video.size, video.frame_count) == ((96, 128), 4)
+    for _ in range(2):
+        frames = list(video)
+        assert [frame.name for frame in frames] == [f"{index:06d}" for index in range(4)]
+        assert [float(1000 * frame.time) for frame in frames] == [0, 40, 1040, 1140]
+        assert frames[-1].duration == Fraction(3, 10)
+        for frame, expected in zip(frames, pictures(4), strict=True):
+            np.testing.assert_array_equal(frame.image, expected)
+
+
+def test_an_image_that_does_not_move(tmp_path):
+    animated(1)[0].save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png is a single image; give a video, or a folder"):
+        open_video(str(tmp_path / "a.png"))
+
+
+def test_a_folder_of_deep_frames_is_that_of_8_bits(tmp_path):
+    for index, frame in enumerate(pictures(3)):
+        grey = frame[..., 0]
+        for folder, pixels in (("deep", grey.astype(np.uint16) * 257), ("plain", grey)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{index}.tif")
+    deep, plain = (list(open_video(str(tmp_path / folder))) for folder in ("deep", "plain"))
+    assert len(deep) == 3
+    for one, other in zip(deep, plain, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+
+
+def test_a_dark_frame_of_a_bright_series_is_dark(tmp_path):
+    for index, brightest in enumerate((60000, 2570)):
+        Image.fromarray(np.full((8, 8), brightest, np.uint16)).save(tmp_path / f"{index}.png")
+    bright, dark = open_video(str(tmp_path))
+    assert bright.image.min() == 233 and dark.image.max() == 10
+    (tmp_path / "0.png").unlink()
+    with pytest.raises(InputError, match="nobody can know which value is white"):
+        open_video(str(tmp_path))
 
 
 class FakeCamera:

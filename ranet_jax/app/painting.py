@@ -5,7 +5,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import PALETTE
+from ranet_jax.media.palette import PALETTE
 
 BRUSHES = np.where(np.array(PALETTE[3:21]).reshape(6, 3) > 0, 255, 0)
 """Colours to paint with, RGB [6, 3]: row k - 1 paints object k, in the hue it has in an overlay."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.video import Frame, open_video
+from ranet_jax.media.frames import Frame
+from ranet_jax.media.video import open_video
 from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter
 

@@ -17,7 +17,8 @@ import tensorflow_datasets as tfds
 
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_foreground, read_mask
 
 DATA_DIR = Path("data/tfds")
 # What the records hold. A set that is prepared again gets the next version of the format.
@@ -200,23 +201,6 @@ class Source:
         return f"Source({self._name!r}, {len(self)} samples)"
 
 
-def read_saliency_mask(file: Path | BinaryIO) -> np.ndarray:
-    """Reads a saliency mask: brighter than 127 is foreground.
-
-    These masks are grey, and often have values in between along the edges.
-
-    Args:
-        file: path or open file.
-
-    Returns:
-        uint8 array [h, w] of 0 and 1.
-
-    Raises:
-        InputError: the file is no image.
-    """
-    return (read_frame(file).max(axis=-1) > 127).astype(np.uint8)
-
-
 def find_versions(data_dir: Path, name: str) -> list[Path]:
     """Finds what is prepared of a set.
 
@@ -262,7 +246,7 @@ def open_saliency(data_dir: Path, name: str) -> Source:
         InputError: the set is not prepared, or files of it are missing.
     """
     builder = _open_newest(data_dir, name)
-    return Source(name, builder.as_data_source("all"), read_saliency_mask)
+    return Source(name, builder.as_data_source("all"), read_foreground)
 
 
 def open_davis(data_dir: Path, name: str) -> tuple[Source, tuple[Video, ...]]:

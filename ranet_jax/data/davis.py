@@ -1,9 +1,11 @@
 """DAVIS on disk: which sequences a split has, and where their frames and annotations are."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ranet_jax.errors import InputError
+from ranet_jax.media.listing import check_stems, list_images, read_lines
 
 HOMEPAGE = "https://davischallenge.org"
 
@@ -61,8 +63,7 @@ def _read_list(root: Path, split: Split, name: str) -> list[str]:
         candidates.append(root / "ImageSets" / "480p" / f"{name}.txt")
     for path in candidates:
         if path.is_file():
-            entries = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
-            names = [Path(entry).parent.name if "/" in entry else entry for entry in entries]
+            names = [_read_name(line) for line in read_lines(path)]
             if not names:
                 raise InputError(f"{path} is empty; take it from {HOMEPAGE} again")
             return list(dict.fromkeys(names))
@@ -72,12 +73,25 @@ def _read_list(root: Path, split: Split, name: str) -> list[str]:
     )
 
 
+def _read_name(line: str) -> str:
+    """The sequence that a line of a list is about: its name, or the paths of one of its frames."""
+    if "/" not in line and "\\" not in line:
+        return line  # which may have blanks in it
+    # The 2016 release: frame, blank, annotation. Both end in the sequence's folder and a file.
+    frame = re.split(r"(?<=\.(?:jpg|png))\s", line, maxsplit=1, flags=re.IGNORECASE)[0]
+    return Path(frame.replace("\\", "/")).parent.name
+
+
 def _find_sequence(root: Path, name: str, limit: int | None) -> Sequence:
     """Paths of one sequence, checked to have frames and a first annotation."""
     folder = root / "JPEGImages" / "480p" / name
-    frames = tuple(sorted(folder.glob("*.jpg")))[:limit]
+    # DAVIS's frames are JPEGs; a set of one's own in its layout may have others.
+    images = list_images(folder) if folder.is_dir() else []
+    photographs = [image for image in images if image.suffix.lower() in (".jpg", ".jpeg")]
+    frames = tuple(photographs or images)[:limit]
     if not frames:
         raise InputError(f"{folder} has no frames (*.jpg); unpack {name} again")
+    check_stems(frames, str(folder))
     annotations = root / "Annotations" / "480p" / name
     masks = tuple(annotations / f"{frame.stem}.png" for frame in frames)
     if not masks[0].is_file():

@@ -31,12 +31,13 @@ from ranet_jax.data.datasets import (
     Segmentation,
     find_versions,
     next_version,
-    read_saliency_mask,
     suggest_other,
 )
 from ranet_jax.data.davis import SPLITS, find_sequences
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.listing import IMAGE_SUFFIXES, list_images
+from ranet_jax.media.masks import read_foreground, read_mask
 
 # Folders of images and of masks in the original downloads. In one folder for both, masks are PNG.
 LAYOUTS = {
@@ -46,7 +47,6 @@ LAYOUTS = {
     "duts-tr": ("DUTS-TR-Image", "DUTS-TR-Mask"),
 }
 _USUAL_LAYOUTS = [*LAYOUTS.values(), ("images", "masks"), (".", ".")]
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _EXAMPLES = 3
 
 # What is left out, by reason: a line on each file.
@@ -91,12 +91,12 @@ def _list_layout(source: Path, images: str, masks: str) -> tuple[dict[str, Path]
     """Lists the images and the masks of two folders, or of one, by their names without suffix."""
 
     def list_files(folder: str, suffixes: Iterable[str]) -> dict[str, Path]:
-        paths = sorted((source / folder).glob("*"))
-        return {path.stem: path for path in paths if path.suffix.lower() in suffixes}
+        found = list_images(source / folder, suffixes) if (source / folder).is_dir() else []
+        return {path.stem: path for path in found}
 
     if images == masks:
-        return list_files(images, set(_SUFFIXES) - {".png"}), list_files(masks, {".png"})
-    return list_files(images, _SUFFIXES), list_files(masks, _SUFFIXES)
+        return list_files(images, set(IMAGE_SUFFIXES) - {".png"}), list_files(masks, {".png"})
+    return list_files(images, IMAGE_SUFFIXES), list_files(masks, IMAGE_SUFFIXES)
 
 
 def find_frames(name: str, source: Path) -> tuple[list[Pair], LeftOut]:
@@ -139,6 +139,8 @@ def check_pair(pair: Pair, decode_mask: Callable[[Path], np.ndarray]) -> tuple[s
         image, mask = read_frame(pair.image), decode_mask(pair.mask)
     except InputError as error:
         return "unreadable", str(error)
+    except OSError as error:
+        return "unreadable", f"{error.filename}: {error.strerror}"
     if image.shape[:2] != mask.shape:
         sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (mask, image)]
         return "sizes differ", f"{pair.mask} is {sizes[0]}, its image {sizes[1]}"
@@ -234,7 +236,7 @@ def prepare(
         decode_mask = partial(read_mask, binary=SPLITS[name].binary)
     else:
         pairs, left_out = find_images(name, source, layout)
-        decode_mask = read_saliency_mask
+        decode_mask = read_foreground
     left_out = defaultdict(list, left_out)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:

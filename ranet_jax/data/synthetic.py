@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import read_frame, write_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import write_mask
 
 _COLOUR = (1.0, 1.0, 1.0)
 # Each photo and its gains of red, green and blue: the grey ones are tinted.

@@ -21,7 +21,7 @@ from configs.demo import get_config
 from ranet_jax.data.synthetic import write_davis
 from ranet_jax.evaluation.davis_run import evaluate
 from ranet_jax.machine import describe_processor
-from ranet_jax.media.images import read_mask, write_mask
+from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.media.overlay import paint_overlay, write_video
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.training.loop import make_model, train

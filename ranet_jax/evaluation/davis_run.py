@@ -17,7 +17,9 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import report
 from ranet_jax.evaluation.metrics import average, score_folders
 from ranet_jax.machine import describe_machine
-from ranet_jax.media.images import read_frame, read_mask, write_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.listing import is_hidden
+from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.online import RATE, OnlineLearner
 from ranet_jax.protocol import PRECISIONS
 from ranet_jax.segmenter import Segmenter
@@ -52,7 +54,7 @@ def segment_sequence(
     Raises:
         InputError: a frame or the mask cannot be used; it is named.
     """
-    foreign = [path for path in folder.glob("*") if path.suffix != ".png"]
+    foreign = [path for path in folder.glob("*") if path.suffix != ".png" and not is_hidden(path)]
     if foreign:
         raise InputError(
             f"{foreign[0]} is no mask, so {folder} is not replaced; choose another --out"

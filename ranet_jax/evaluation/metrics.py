@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import read_mask
+from ranet_jax.media.masks import read_mask
+from ranet_jax.remarks import remark
 
 TOLERANCE = 0.008  # of the frame's diagonal: how far apart boundaries may lie and still match
 VOID = 255  # "do not care" in annotations, counted as background
@@ -242,6 +243,12 @@ def _count_objects(source: str, first: np.ndarray) -> int:
     objects = int(first.max())
     if not objects:
         raise InputError(f"{source} has no object in the first annotation; annotate that frame")
+    absent = np.setdiff1d(np.arange(1, objects + 1), first).tolist()
+    if absent:
+        remark(
+            f"{source} has objects up to {objects}, but not {', '.join(map(str, absent))}: as the "
+            "DAVIS tool does, these count as found without a fault; number the objects 1, 2, 3, ..."
+        )
     return objects
 
 

@@ -25,7 +25,8 @@ from ranet_jax.figures.inspection import (
     find_position,
     inspect_frame,
 )
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.tables import build as tables
 from ranet_jax.tables.published import SPEED

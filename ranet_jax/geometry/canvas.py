@@ -11,6 +11,19 @@ def _resize_nearest(labels: np.ndarray, height: int, width: int) -> np.ndarray:
     return labels[rows][:, columns]
 
 
+def _keep_object(fitted: np.ndarray, labels: np.ndarray, lost: int) -> None:
+    """Puts a lost object of `labels` on the pixel of `fitted` that shows most of it, if it may."""
+    rows, columns = (labels == lost).nonzero()
+    height, width = fitted.shape
+    places = rows * height // labels.shape[0] * width + columns * width // labels.shape[1]
+    found, counts = np.unique(places, return_counts=True)
+    for place in found[np.argsort(-counts, kind="stable")]:
+        y, x = divmod(int(place), width)
+        if not fitted[y, x] or np.count_nonzero(fitted == fitted[y, x]) > 1:
+            fitted[y, x] = lost
+            return
+
+
 class Canvas:
     """The place of a video's frames on the canvas.
 
@@ -53,15 +66,20 @@ class Canvas:
         return self._place(frame)
 
     def fit_labels(self, labels: np.ndarray) -> np.ndarray:
-        """Fits labels: nearest neighbour.
+        """Fits labels: nearest neighbour, and a pixel for each object that this would lose.
 
         Args:
             labels: [h, w] of the video's size.
 
         Returns:
-            Labels of the canvas's size, 0 on its border.
+            Labels of the canvas's size, 0 on its border. An object is not among them only if there
+            is no room: where it lies, each pixel is the last one of another object.
         """
-        return self._place(_resize_nearest(labels, *self._scaled))
+        fitted = _resize_nearest(labels, *self._scaled)
+        if self._scaled != self.size:
+            for one in np.setdiff1d(labels, fitted):
+                _keep_object(fitted, labels, one)
+        return self._place(fitted)
 
     def restore_labels(self, labels: np.ndarray) -> np.ndarray:
         """Brings labels of the canvas back to the video's size: border cut off, nearest neighbour.

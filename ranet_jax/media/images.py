@@ -1,28 +1,32 @@
-"""Frames and masks on disk: RGB frames, and palette masks whose pixel values are object ids."""
+"""Images on disk: opened the right way up, and read as 8-bit RGB whatever their depth."""
 
+import struct
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ranet_jax.errors import InputError
 
-
-def _davis_palette() -> list[int]:
-    """The colours of DAVIS, which are Pascal VOC's: an id's bits, three at a time, over RGB."""
-    palette = []
-    for identifier in range(256):
-        red = green = blue = 0
-        for bit in range(8):
-            red |= (identifier >> (3 * bit) & 1) << (7 - bit)
-            green |= (identifier >> (3 * bit + 1) & 1) << (7 - bit)
-            blue |= (identifier >> (3 * bit + 2) & 1) << (7 - bit)
-        palette += [red, green, blue]
-    return palette
+# What Pillow raises on a file that is damaged.
+_DAMAGE = (SyntaxError, ValueError, EOFError, OverflowError, struct.error)
+_BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF")
 
 
-PALETTE = _davis_palette()
+class Depth(NamedTuple):
+    """What a file says of its depth; `info["depth"]` of an opened image.
+
+    Attributes:
+        bits: of a value, where there are more than 8.
+        white: the value of white; 0 where the file does not say.
+        is_reduced: whether Pillow has dropped the lower 8 of 16 bits.
+    """
+
+    bits: int
+    white: int
+    is_reduced: bool
 
 
 def open_image(path: Path | BinaryIO) -> Image.Image:
@@ -32,84 +36,153 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
         path: of the image, or an image file opened.
 
     Returns:
-        The image in the mode it is stored in.
+        The image in the mode it is stored in, the right way up: a camera's note of how it was held
+        (EXIF) is obeyed. `format` is that of the file. Of an animation, the first picture.
 
     Raises:
-        InputError: the file is missing, truncated or no image.
+        InputError: the file is missing, damaged, no image, or so large that it must be a trap.
+        OSError: the system does not let it be read.
     """
     try:
         image = Image.open(path)
+        # Pillow reduces 16-bit colours without a word.
+        is_reduced = any(";16" in str(tile.args) for tile in image.tile)
         image.load()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except UnidentifiedImageError:
+        raise InputError(
+            f"{path} cannot be read as an image: it is empty, damaged, or of a kind that is not "
+            "read here; copy it again, or save it as PNG"
+        ) from None
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{path} claims to be an image of more than {2 * Image.MAX_IMAGE_PIXELS} pixels; "
+            "make it smaller"
+        ) from None
+    except OSError as error:
+        if error.errno is not None:  # the system's reason, not the file's
+            raise
         raise InputError(f"{path} cannot be read as an image ({error}); copy it again") from None
-    return image
+    except _DAMAGE as error:
+        raise InputError(f"{path} cannot be read as an image ({error}); copy it again") from None
+    tags = getattr(image, "tag_v2", {})
+    upright = _turn(image)
+    # What a turned copy has lost.
+    upright.format = image.format
+    upright.info["depth"] = Depth(
+        _first(tags.get(_BITS_PER_SAMPLE, 16)), _first(tags.get(_MAX_SAMPLE_VALUE, 0)), is_reduced
+    )
+    return upright
 
 
-def read_frame(path: Path | BinaryIO) -> np.ndarray:
+def _first(value: object) -> int:
+    """A value of TIFF, which may have one for each channel."""
+    return value[0] if isinstance(value, tuple) else value
+
+
+def _turn(image: Image.Image) -> Image.Image:
+    """Turns an image as its EXIF data say; data that are damaged say nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (*_DAMAGE, OSError, KeyError, TypeError):
+        return image
+
+
+def is_lossy(image: Image.Image) -> bool:
+    """Whether the pixels of an opened image may differ from those that were saved."""
+    return image.format in _LOSSY
+
+
+def read_frame(path: Path | BinaryIO, *, in_series: bool = False) -> np.ndarray:
     """Reads a frame as RGB.
+
+    Images of more than 8 bits are scaled by the depth that their file states. Where a file says
+    16 bits and nothing in it is brighter than 12 bits allow, it is either very dark or comes from
+    a camera of 12 bits: nobody can know, and it is refused. Transparency is passed over.
 
     Args:
         path: a JPEG, PNG or other image, or such a file opened.
+        in_series: whether an earlier image of the same video could be read, which shows that a dark
+            one is dark.
 
     Returns:
         uint8 array [h, w, 3].
 
     Raises:
-        InputError: the file is missing, truncated or no image.
+        InputError: as `open_image` does, or nobody can know how bright the image is.
+        OSError: the system does not let it be read.
     """
-    return np.asarray(open_image(path).convert("RGB"))
+    return to_rgb(open_image(path), str(path), in_series=in_series)
 
 
-def read_mask(
-    path: Path | BinaryIO, size: tuple[int, int] | None = None, *, binary: bool = False
-) -> np.ndarray:
-    """Reads a mask as object ids: 0 is background, 1..N are objects.
+def to_rgb(image: Image.Image, name: str, *, in_series: bool = False) -> np.ndarray:
+    """The pixels of an opened image as 8-bit RGB; see `read_frame`.
 
     Args:
-        path: a palette or grey PNG, or such a file opened. The pixel values are the ids; colours
-            are never looked at.
-        size: (height, width) of the frame the mask belongs to, to be checked.
-        binary: whether all non-zero pixels are one object, as in DAVIS-2016, where masks hold 0 and
-            255. Otherwise 255 is read as background ("do not care"), as the DAVIS tool does.
+        image: of `open_image`.
+        name: to call it by.
+        in_series: see `read_frame`.
 
     Returns:
-        uint8 array [h, w].
+        uint8 array [h, w, 3].
 
     Raises:
-        InputError: unreadable, another size than its frame, colours or an alpha channel instead of
-            ids, or a grey 0/255 mask where ids are expected.
+        InputError: nobody can know how bright it is, or its colours are of a kind that is not
+            read.
     """
-    image = open_image(path)
-    if image.mode not in ("P", "L", "1"):
-        raise InputError(
-            f"{path} has {'+'.join(image.getbands())} channels instead of object ids; "
-            "save it as a palette (mode P) or one-channel PNG"
-        )
-    mask = np.asarray(image).astype(np.uint8)
-    if size is not None and mask.shape != tuple(size):
-        raise InputError(
-            f"{path} is {mask.shape[1]} x {mask.shape[0]} but its frame is {size[1]} x {size[0]}; "
-            "masks and frames must have one size"
-        )
-    if binary:
-        return (mask != 0).astype(np.uint8)
-    if image.mode == "1" or (image.mode == "L" and set(np.unique(mask)) == {0, 255}):
-        raise InputError(
-            f"{path} is a grey 0/255 mask (DAVIS-2016) where object ids are expected; "
-            "use a davis16 split or annotations of 2017 (in Python: read_mask(path, binary=True))"
-        )
-    return np.where(mask == 255, 0, mask).astype(np.uint8)
+    if image.mode == "F" or image.mode.startswith("I"):
+        white = find_white(image, name, in_series=in_series)
+        grey = np.rint(np.asarray(image).astype(np.float64) * (255 / white)).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    if image.has_transparency_data:  # RGBA first, or Pillow warns of palettes
+        image_rgb = image.convert("RGBA").convert("RGB")
+    else:
+        try:
+            image_rgb = image.convert("RGB")
+        except ValueError as error:
+            raise InputError(f"{name} has colours that are not read here ({error})") from None
+    pixels = np.asarray(image_rgb)
+    if image.info["depth"].is_reduced and not in_series and 0 < pixels.max() < 16:
+        raise _unclear(name, "16 bits a colour, and nothing in it is brighter than 12 bits allow")
+    return pixels
 
 
-def write_mask(path: Path, labels: np.ndarray) -> None:
-    """Writes object ids as a palette PNG with the colours of DAVIS.
+def find_white(image: Image.Image, name: str, *, in_series: bool = False) -> float:
+    """The value of white in an image of one channel and more than 8 bits.
 
     Args:
-        path: the file; its folder must exist.
-        labels: uint8 array [h, w] of ids.
+        image: of mode F, I or I;16 and its kin.
+        name: to call it by.
+        in_series: see `read_frame`.
+
+    Returns:
+        The value.
+
+    Raises:
+        InputError: nothing in the file says so.
     """
-    image = Image.fromarray(labels.astype(np.uint8), mode="P")
-    image.putpalette(PALETTE)
-    image.save(path)
+    values = np.asarray(image)
+    brightest = values.max()
+    if image.mode == "F":
+        if not (np.isfinite(values).all() and values.min() >= 0 and brightest <= 1):
+            raise _unclear(name, f"numbers from {values.min():g} to {brightest:g}, not 0 to 1")
+        return 1.0
+    bits, white, _ = image.info["depth"]
+    if 255 < white < 65535 and brightest <= white:
+        return white
+    if bits < 16:
+        return 2**bits - 1
+    if bits > 16 or values.min() < 0 or brightest > 65535:
+        raise _unclear(name, f"{bits}-bit numbers from {values.min()} to {brightest}")
+    if 0 < brightest < 4096 and not in_series:
+        raise _unclear(name, f"16 bits, and nothing in it is brighter than {brightest}")
+    return 65535
+
+
+def _unclear(name: str, what: str) -> InputError:
+    """The error for an image whose brightness is not known."""
+    return InputError(
+        f"{name} has {what}, so that nobody can know which value is white; "
+        "convert its images to 8 bits"
+    )

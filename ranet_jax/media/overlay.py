@@ -11,9 +11,9 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import PALETTE
+from ranet_jax.media.frames import Sound
+from ranet_jax.media.palette import PALETTE
 from ranet_jax.media.sound import SoundTrack
-from ranet_jax.media.video import Sound
 
 _COLOURS = np.array(PALETTE, np.uint8).reshape(256, 3)
 # The same hues at full strength: DAVIS's first colours are too dark for a line on a dark picture.
@@ -63,6 +63,7 @@ class VideoWriter:
         *,
         time_base: Fraction | None = None,
         sound: Sound | None = None,
+        pixel_aspect: Fraction = Fraction(1),
     ) -> None:
         """Makes the place of the file.
 
@@ -71,6 +72,7 @@ class VideoWriter:
             frame_rate: frames per second, on average.
             time_base: seconds that all frame times are multiples of; one frame's duration if None.
             sound: what is to be heard with the frames, cut off at their end.
+            pixel_aspect: width of a pixel by its height; players stretch the picture by it.
 
         Raises:
             InputError: the file cannot be created.
@@ -79,9 +81,12 @@ class VideoWriter:
         self._rate = Fraction(frame_rate).limit_denominator(1001)
         self._time_base = time_base or 1 / self._rate
         self._sound = sound
+        self._pixel_aspect = pixel_aspect
         self._track: SoundTrack | None = None
         self._container: av.container.OutputContainer | None = None
-        self._partial = path.with_name(f".{path.name}.partial")
+        # A file system allows for 255 bytes.
+        name = path.name if len(os.fsencode(path.name)) < 240 else path.stem[:40]
+        self._partial = path.with_name(f".{name}.partial")
         try:
             self._partial.touch()
         except OSError as error:
@@ -89,15 +94,16 @@ class VideoWriter:
                 f"{path} cannot be written ({error.strerror}); create its folder or choose another"
             ) from None
 
-    def write(self, frame: np.ndarray, seconds: Fraction) -> None:
+    def write(self, frame: np.ndarray, seconds: Fraction, duration: Fraction | None = None) -> None:
         """Writes a frame.
 
         Args:
             frame: uint8 RGB [h, w, 3], of the first one's size.
             seconds: when it is shown, after the first frame; must grow.
+            duration: seconds that it stands if it is the last; by the frame rate if None.
 
         Raises:
-            InputError: the frame has another size than the first, or the sound cannot be read.
+            InputError: the frame has another size than the first.
         """
         if self._container is None:
             self._open(frame.shape)
@@ -113,7 +119,8 @@ class VideoWriter:
         # Some files show two frames at one time, which H.264 has no room for.
         self._last = max(round(seconds / self._time_base), self._last + 1)
         picture.pts, picture.time_base = self._last, self._time_base
-        picture.duration = self._duration
+        stands = duration or 1 / self._rate
+        self._duration = picture.duration = max(1, round(stands / self._time_base))
         if self._track:
             self._track.write_until(self._last * self._time_base)
         self._container.mux(self._stream.encode(picture))
@@ -126,7 +133,10 @@ class VideoWriter:
         """
         if self._container is None:
             raise InputError(f"{self._path} would be an empty video; give at least one frame")
-        self._container.mux(self._stream.encode())
+        packets = self._stream.encode()
+        for packet in packets[-1:]:
+            packet.duration = self._duration  # which the encoder does not pass on
+        self._container.mux(packets)
         if self._track:
             end = (self._last + self._duration) * self._time_base
             self._track.write_until(end + _SOUND_TAIL)
@@ -155,11 +165,10 @@ class VideoWriter:
     def _open(self, shape: tuple[int, ...]) -> None:
         """Begins the file, for frames of a shape."""
         self._container = av.open(
-            str(self._partial), "w", "mp4", options={"movflags": "+faststart"}
+            f"file:{self._partial}", "w", "mp4", options={"movflags": "+faststart"}
         )
         self._shape = shape
         self._last = -1
-        self._duration = max(1, round(1 / self._rate / self._time_base))
         self._stream = self._container.add_stream(
             "libx264",
             self._rate,
@@ -170,6 +179,7 @@ class VideoWriter:
         )
         context = self._stream.codec_context
         context.time_base = self._time_base
+        context.sample_aspect_ratio = self._pixel_aspect
         # Without these, players guess the colours from the size of the picture.
         context.colorspace = Colorspace.ITU709
         context.color_primaries = ColorPrimaries.BT709

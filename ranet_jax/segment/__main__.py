@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.media.video import Frame, Video, open_video
+from ranet_jax.media.frames import Frame, Video
+from ranet_jax.media.video import open_video
 from ranet_jax.online import RATE, OnlineLearner
 from ranet_jax.protocol import PRECISIONS
 from ranet_jax.segment.engine import Segmentation, segment_video
@@ -93,7 +94,9 @@ def _parse() -> argparse.Namespace:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace results in --out")
     existing.add_argument("--resume", action="store_true", help="go on with results in --out")
-    args = parser.parse_args()
+    # A file whose name begins with a dash is no option.
+    given = [f"./{one}" if one[:1] == "-" and Path(one).exists() else one for one in sys.argv[1:]]
+    args = parser.parse_args(given)
     args.mask = parse_masks(args.mask)
     if args.checkpoint is None:
         raise InputError(

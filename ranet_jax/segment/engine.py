@@ -12,10 +12,11 @@ import jax
 import numpy as np
 
 from ranet_jax.errors import InputError
+from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.overlay import VideoWriter, paint_overlay
-from ranet_jax.media.video import Frame, Video
 from ranet_jax.online import OnlineLearner
 from ranet_jax.protocol import SLOTS
+from ranet_jax.remarks import remark
 from ranet_jax.segment.results import OVERLAY, Results
 from ranet_jax.segment.threads import Writing, read_ahead
 from ranet_jax.segmenter import Segmenter, Tracker
@@ -113,6 +114,8 @@ def segment_video(
         return time.perf_counter() - (learner.seconds if learner else 0.0)
 
     resumed, frames, start = results.finished, 0, read_clock()
+    last_seen: dict[int, int] = {}
+    followed: np.ndarray | tuple = ()
     stopped: BaseException | None = None
     try:
         with _open_overlay(out, video) if overlay else nullcontext() as painting:
@@ -132,6 +135,8 @@ def segment_video(
                         if painting:
                             writing.add(_paint, painting, frame, mask)
                         report_frame(frame, mask)
+                        last_seen |= dict.fromkeys(np.bincount(mask.ravel()).nonzero()[0], frames)
+                        followed = tracker.ids
                         frames += 1
                     if frames < resumed:
                         raise InputError(
@@ -148,6 +153,12 @@ def segment_video(
             f"{error.filename or out}: {error.strerror or error}; {results.finished} finished "
             f"frames are kept, and --resume goes on with them"
         ) from None
+    for one in followed:
+        if last_seen[one] < frames - 1:
+            remark(
+                f"{video.name}: object {one} is in no mask after frame {last_seen[one]}; if it is "
+                f"still to be seen, give a mask of a later frame as well"
+            )
     if stopped:
         raise stopped
     if late := sorted(index for index in masks if index >= frames):
@@ -203,13 +214,17 @@ def _make_grey(tracker: Tracker, mask: np.ndarray) -> dict[int, np.ndarray]:
 def _open_overlay(out: Path, video: Video) -> VideoWriter:
     """The overlay of a video, with its times and its sound."""
     return VideoWriter(
-        out / OVERLAY, video.frame_rate, time_base=video.time_base, sound=video.sound
+        out / OVERLAY,
+        video.frame_rate,
+        time_base=video.time_base,
+        sound=video.sound,
+        pixel_aspect=video.pixel_aspect,
     )
 
 
 def _paint(painting: VideoWriter, frame: Frame, mask: np.ndarray) -> None:
     """Adds a frame to the overlay."""
-    painting.write(paint_overlay(frame.image, mask), frame.time)
+    painting.write(paint_overlay(frame.image, mask), frame.time, frame.duration)
 
 
 def _checksum(arrays: Iterable[Any]) -> int:

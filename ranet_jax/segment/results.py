@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import open_image, write_mask
+from ranet_jax.media.images import open_image
+from ranet_jax.media.masks import write_mask
 
 OVERLAY = "overlay.mp4"
 """The file of the overlay in a folder of results."""
@@ -214,8 +215,11 @@ def _read_written(folder: Path) -> list[Path]:
 
 
 def _partial(path: Path) -> Path:
-    """Where a file is while it is not complete; its suffix says what to write."""
-    return path.with_name(f".{path.name}")
+    """Where a file is while it is not complete; its suffix says what to write.
+
+    Files are written one after another. A name made of the file's own may be too long.
+    """
+    return path.with_name(f".unfinished{path.suffix}")
 
 
 def _write_whole(path: Path, write: Callable[[Path], None]) -> None:

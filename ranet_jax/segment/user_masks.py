@@ -1,4 +1,4 @@
-"""Masks as people make them, in any paint program, read as object ids."""
+"""The masks of one video as people make them, in any paint program, as object ids."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import open_image
+from ranet_jax.media.mask_kinds import VOID, Mask
+from ranet_jax.media.masks import decode_mask
+from ranet_jax.media.palette import name_davis_colours
 from ranet_jax.protocol import SLOTS
+from ranet_jax.remarks import remark
+
+_ALIKE = 40  # by which a colour differs between two lossy files
 
 
 class UserMask(NamedTuple):
@@ -28,13 +32,11 @@ class UserMask(NamedTuple):
 def read_user_masks(
     paths: Mapping[int, Path], size: tuple[int, int], *, resize: bool = False
 ) -> dict[int, UserMask]:
-    """Reads the masks of one video, whatever a paint program made them.
+    """Reads the masks of one video; see `masks.decode_mask` for what may be in a file.
 
-    In a palette image and in a grey one the values are the ids and are kept as they are, except
-    that a grey image of 0 and its brightest value (and one of one bit) is the one object 1. In a
-    colour image each colour but black is an object; ids are given in the order of red, green and
-    blue values, and a colour means the same object in all masks of the video. What is fully
-    transparent is background in all of them.
+    Colours that are all DAVIS's have DAVIS's ids. Others get ids in the order of red, green and
+    blue values, and a colour means the same object in all masks of the video. What was guessed is
+    printed.
 
     Args:
         paths: image file by frame index.
@@ -45,17 +47,23 @@ def read_user_masks(
         The masks by frame index.
 
     Raises:
-        InputError: a file that is no image, of another size, without objects, or with more objects
-            than the network has room for, as one with smoothed edges has.
+        InputError: as `decode_mask` does, or a file of another size, without objects, or with more
+            objects than the network has room for.
+        OSError: the system does not let a file be read.
     """
-    id_of_colour: dict[str, int] = {}
-    masks = {}
-    for index, path in sorted(paths.items()):
-        image = open_image(path)
-        if image.mode in ("P", "PA", "L", "LA", "1") or image.mode.startswith("I"):
-            labels, ids = _read_values(path, image)
+    masks = {index: decode_mask(path) for index, path in sorted(paths.items())}
+    coloured = [mask.labels for mask in masks.values() if mask.kind == "colours"]
+    by_davis = all(name_davis_colours(labels) is not None for labels in coloured)
+    id_of_colour: dict[int, int] = {}
+    read = {}
+    for index, mask in masks.items():
+        path = paths[index]
+        for line in mask.remarks:
+            remark(line)
+        if mask.kind == "colours":
+            labels, ids = _number_colours(path, mask, id_of_colour, by_davis=by_davis)
         else:
-            labels, ids = _read_colours(path, image, id_of_colour)
+            labels, ids = _list_ids(path, mask)
         if labels.shape != size:
             if not resize:
                 raise InputError(
@@ -65,17 +73,12 @@ def read_user_masks(
             labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         if not labels.any():
             raise InputError(f"{path} has no object; everything in it is 0, black or transparent")
-        masks[index] = UserMask(labels, ids)
-    return masks
-
-
-def _find_transparent(image: Image.Image) -> np.ndarray | bool:
-    """Where an image is fully transparent, [h, w]."""
-    return image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3] == 0
+        read[index] = UserMask(labels, ids)
+    return read
 
 
 def _refuse_many(path: Path, count: int, what: str) -> None:
-    """Refuses more objects than fit; what has hundreds of them has smoothed edges."""
+    """Refuses more objects than fit."""
     if count > SLOTS[-1]:
         raise InputError(
             f"{path} has {count} {what}; each is an object and at most {SLOTS[-1]} fit, so draw it "
@@ -83,31 +86,42 @@ def _refuse_many(path: Path, count: int, what: str) -> None:
         )
 
 
-def _read_values(path: Path, image: Image.Image) -> tuple[np.ndarray, dict[str, int]]:
-    """Ids of a palette or grey image: its values."""
-    is_palette = image.mode.startswith("P")
-    values = np.atleast_3d(np.asarray(image))[..., 0].astype(np.int64)  # without alpha
-    values = np.where(_find_transparent(image), 0, values)
-    found = np.setdiff1d(values, [0]).tolist()
-    _refuse_many(path, len(found), "palette entries" if is_palette else "grey values")
-    if (not is_palette and found in ([255], [65535])) or image.mode == "1":
-        return (values > 0).astype(np.uint8), {str(value): 1 for value in found}
-    if found and not 0 < found[0] <= found[-1] <= 255:
-        raise InputError(f"{path} has the value {found[-1]}; ids of objects are 1 to 255")
-    return values.astype(np.uint8), {str(value): value for value in found}
+def _list_ids(path: Path, mask: Mask) -> tuple[np.ndarray, dict[str, int]]:
+    """Ids of a mask that has them."""
+    labels = np.where(mask.labels == VOID, 0, mask.labels).astype(np.uint8)
+    found = np.setdiff1d(labels, [0]).tolist()
+    _refuse_many(path, len(found), "palette entries" if mask.kind == "palette" else "grey values")
+    return labels, {str(mask.white or one): one for one in found}
 
 
-def _read_colours(
-    path: Path, image: Image.Image, id_of_colour: dict[str, int]
+def _number_colours(
+    path: Path, mask: Mask, id_of_colour: dict[int, int], *, by_davis: bool
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Ids of a colour image; colours that are new get the next ids."""
-    red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.uint32), -1, 0)
-    packed = np.where(_find_transparent(image), 0, red << 16 | green << 8 | blue)
-    found, inverse = np.unique(packed, return_inverse=True)
-    colours = {int(one): f"#{one:06x}" for one in found if one}
-    _refuse_many(path, len(colours), "colours")
-    for colour in colours.values():
-        id_of_colour.setdefault(colour, len(id_of_colour) + 1)
-    ids = np.array([id_of_colour[colours[one]] if one else 0 for one in found.tolist()], np.uint8)
-    labels = ids[inverse].reshape(packed.shape)
-    return labels, {colour: id_of_colour[colour] for colour in colours.values()}
+    """Ids of a mask of colours; those that are new get the next ids."""
+    found = np.setdiff1d(mask.labels, [0]).tolist()
+    davis = name_davis_colours(np.array(found, np.int32)) if by_davis else None
+    labels, ids = np.zeros(mask.labels.shape, np.uint8), {}
+    for number, colour in enumerate(found):
+        if davis is not None:
+            one = int(davis[number])
+            if one == VOID:
+                remark(f"{path} has DAVIS's colour for 'do not care', which is no object")
+                continue
+        else:
+            known = _find_alike(colour, id_of_colour) if mask.is_lossy else colour
+            one = id_of_colour.setdefault(known, len(id_of_colour) + 1)
+        if one <= VOID:
+            labels[mask.labels == colour] = one
+        ids[f"#{colour:06x}"] = one
+    _refuse_many(path, len(ids), "colours")
+    return labels, ids
+
+
+def _find_alike(colour: int, known: Mapping[int, int]) -> int:
+    """The known colour that a lossy file has made this one of; itself if there is none."""
+
+    def differ(other: int) -> int:
+        return max(abs((colour >> bits & 255) - (other >> bits & 255)) for bits in (0, 8, 16))
+
+    closest = min(known, key=differ, default=colour)
+    return closest if differ(closest) <= _ALIKE else colour

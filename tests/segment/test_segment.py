@@ -1,7 +1,9 @@
 """The command for one's own videos, from its words to its words."""
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 
 import cv2
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import write_mask
+from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.segment.__main__ import command, parse_masks
 from ranet_jax.segmenter import Segmenter, Tracker
@@ -185,6 +187,77 @@ def test_interrupted_command(call, arguments, tmp_path, monkeypatch):
     code, text = call("0", "--mask", tmp_path / "camera.png", *rest)
     assert code == 130
     assert text.splitlines()[-1] == f"interrupted: finished frames are in {tmp_path / 'camera'}"
+
+
+def lose(monkeypatch, lost, after):
+    """Makes the network lose an object after some steps."""
+    step, left = Tracker.step, iter(range(after))
+
+    def forget(*args):
+        mask = step(*args)
+        return mask if next(left, None) is not None else np.where(mask == lost, 0, mask)
+
+    monkeypatch.setattr(Tracker, "step", forget)
+
+
+def test_an_object_that_never_comes_back_is_named(call, folder, tmp_path, monkeypatch):
+    mask = np.zeros(SIZE, np.uint8)
+    mask[30:70, 20:60] = 4
+    mask[80:110, 5:90] = 7
+    write_mask(tmp_path / "a.png", mask)
+    rest = ("--out", tmp_path / "out", "--checkpoint", "any", "--max-frames", 4)
+    lose(monkeypatch, 7, after=1)
+    monkeypatch.setattr("ranet_jax.remarks._said", set())
+    code, text = call(folder, "--mask", tmp_path / "a.png", *rest)
+    assert code == 0
+    masks = [read(path) for path in sorted((tmp_path / "out/masks").iterdir())]
+    last = max(index for index, one in enumerate(masks) if (one == 7).any())
+    assert last < 3
+    assert re.search(rf"object 7 is in no mask after\s+frame {last};", text), text
+
+
+def test_an_object_without_room_on_the_canvas_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("ranet_jax.remarks._said", set())
+    height, width = segmenter().model.canvas
+    mask = np.zeros((8 * height, 8 * width), np.uint8)
+    mask[400:800, 400:800] = 1
+    mask[8, 8], mask[9, 9] = 2, 3  # in one pixel of the canvas
+    frame = np.zeros((*mask.shape, 3), np.uint8)
+    tracker = segmenter().start(frame, mask)
+    assert set(np.unique(tracker.labels)) == {0, 1, 2}
+    assert "object 3 cannot be followed: it is smaller than a pixel" in capsys.readouterr().err
+
+
+def test_names_that_a_terminal_or_a_parser_does_not_like(call, masks, tmp_path, monkeypatch):
+    """A dash, a colon, Cyrillic and 255 bytes, in the video, its frames, mask and results."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-кадры").mkdir()
+    stems = [("я" * 124 + str(index)) for index in (9, 10)]
+    for stem in stems:
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / "-кадры" / f"{stem}.png")
+    write_mask(tmp_path / "-m:1.png", masks[0])
+    names = sorted(path.name for path in (tmp_path / "-кадры").iterdir())
+    code, text = call("-кадры", "--mask", "-m:1.png", "--out", "a:b", "--checkpoint", "any")
+    assert code == 0, text
+    assert sorted(path.name for path in (tmp_path / "a:b/masks").iterdir()) == names
+    assert max(len(os.fsencode(name)) for name in names) > 250
+    assert len(list(open_video("a:b/overlay.mp4"))) == 2
+
+
+def test_cyrillic_on_an_ascii_terminal(tmp_path):
+    code = (
+        "from ranet_jax.errors import InputError, run_command\n"
+        "def main():\n"
+        "    print('горы \\udcff')\n"
+        "    raise InputError('море\\n\\udcff')\n"
+        "run_command(main)\n"
+    )
+    path = os.pathsep.join(sys.path)
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": path}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert run.returncode == 2
+    assert run.stdout.decode("ascii") == "\\u0433\\u043e\\u0440\\u044b \\udcff\n"
+    assert run.stderr.decode("ascii") == "error: \\u043c\\u043e\\u0440\\u0435 \\udcff\n"
 
 
 def test_parse_masks():

@@ -11,8 +11,9 @@ from PIL import Image
 
 import ranet_jax.segment.results
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import PALETTE, write_mask
+from ranet_jax.media.masks import write_mask
 from ranet_jax.media.overlay import paint_overlay
+from ranet_jax.media.palette import PALETTE
 from ranet_jax.media.video import open_video
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.segment.engine import segment_video

@@ -1,0 +1,71 @@
+"""Animated images that FFmpeg does not read, or not as they are seen: WebP and PNG."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from PIL import Image, ImageSequence
+
+from ranet_jax.errors import InputError
+from ranet_jax.media.frames import Frame, Video, check_size
+from ranet_jax.media.images import open_image, to_rgb
+
+_SUFFIXES = (".apng", ".png", ".webp")
+_LEAST = Fraction(1, 100)  # seconds of a frame that asks for none: what browsers make of it at best
+
+
+def is_animation(path: Path) -> bool:
+    """Whether a file is an image that may move; what it is called decides."""
+    return path.suffix.lower() in _SUFFIXES
+
+
+def open_animation(path: Path) -> Video:
+    """Opens an animated image as a video.
+
+    Args:
+        path: of the image.
+
+    Returns:
+        The video, with the time that each picture stands.
+
+    Raises:
+        InputError: no image, or one that does not move.
+        OSError: the system does not let it be read.
+    """
+    first = open_image(path)  # says what is wrong with a damaged file
+    with Image.open(path) as image:
+        count = getattr(image, "n_frames", 1)
+        if count < 2:
+            raise InputError(
+                f"{path} is a single image; give a video, or a folder of frames or a glob in quotes"
+            )
+        durations = [_find_duration(picture) for picture in ImageSequence.Iterator(image)]
+    size = (first.height, first.width)
+
+    def read() -> Iterator[Frame]:
+        seconds = Fraction(0)
+        with Image.open(path) as image:
+            for index, duration in enumerate(durations):
+                try:
+                    image.seek(index)
+                    image.load()
+                except (EOFError, OSError, SyntaxError, ValueError) as error:
+                    raise InputError(
+                        f"frame {index} of {path} cannot be decoded ({error}); {count - index} of "
+                        f"{count} frames are missing; copy the file again or convert it"
+                    ) from None
+                picture = image.convert("RGBA" if image.has_transparency_data else "RGB")
+                picture.info["depth"] = first.info["depth"]
+                frame = Frame(f"{index:06d}", to_rgb(picture, str(path)), seconds, duration)
+                yield check_size(frame, size, f"frame {index} of {path}")
+                seconds += duration
+
+    rate = (count / sum(durations)).limit_denominator(1001)
+    return Video(path.name, size, rate, count, read, time_base=Fraction(1, 1000))
+
+
+def _find_duration(picture: Image.Image) -> Fraction:
+    """Seconds that the picture which an image is at stands."""
+    picture.load()  # WebP does not say before
+    milliseconds = round(picture.info.get("duration") or 0)
+    return max(Fraction(milliseconds, 1000), _LEAST)

@@ -1,0 +1,103 @@
+"""Which files of a folder count, in which order, and the lists of names beside them."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from ranet_jax.errors import InputError
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+"""Files that are images; whatever else lies in a folder is passed over."""
+
+
+def list_images(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """Lists the images of a folder.
+
+    Args:
+        folder: which exists.
+        suffixes: in lower case, of the files that count.
+
+    Returns:
+        Its images in the order of `sort_images`.
+    """
+    return sort_images(folder.iterdir(), suffixes)
+
+
+def sort_images(paths: Iterable[Path], suffixes: Iterable[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """Picks the images among files, and puts them in the order in which people count.
+
+    Frame 2 comes before frame 10, whether or not the numbers are padded. Names that begin with a
+    dot never count: macOS leaves `._00000.jpg` beside 00000.jpg on foreign disks.
+
+    Args:
+        paths: of files and folders.
+        suffixes: in lower case, of the files that count.
+
+    Returns:
+        The images.
+    """
+    suffixes = tuple(suffixes)
+    images = [
+        path
+        for path in paths
+        if path.suffix.lower() in suffixes and not is_hidden(path) and path.is_file()
+    ]
+    return sorted(images, key=_count)
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file is no one's data: its name begins with a dot, as that of .DS_Store does."""
+    return path.name.startswith(".")
+
+
+def check_stems(images: Iterable[Path], where: str) -> None:
+    """Refuses images whose names differ in their suffix alone.
+
+    Args:
+        images: of one video.
+        where: they are, for the message.
+
+    Raises:
+        InputError: two masks would have one name.
+    """
+    stem, copies = Counter(path.stem for path in images).most_common(1)[0]
+    if copies > 1:
+        raise InputError(
+            f"{where} has {copies} images named {stem}, whose masks would have one name; "
+            "rename them, or choose by a glob such as '*.jpg'"
+        )
+
+
+def read_lines(path: Path) -> list[str]:
+    """Reads a list of names, a line each, as any editor of any system leaves it.
+
+    A byte order mark says how the file is encoded (UTF-8, or UTF-16 as Windows' Notepad and
+    PowerShell write it); without one it is UTF-8, and what is not is kept as file names keep it.
+
+    Args:
+        path: of the list.
+
+    Returns:
+        Its lines without line ends and without blanks around them; no empty ones.
+
+    Raises:
+        InputError: it begins as UTF-16 does and is none.
+        OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    try:
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            text = content.decode("utf-16")
+        else:
+            text = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is damaged UTF-16; save it again as UTF-8") from None
+    return [line for line in map(str.strip, text.splitlines()) if line]
+
+
+def _count(path: Path) -> tuple:
+    """What to sort by: numbers in a name by their value, then all of the path."""
+    parts = re.split(r"([0-9]+)", path.stem)  # without the suffix: frame before frame2
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], str(path)

@@ -1,0 +1,148 @@
+"""What a video file promises beforehand, to see in the end whether all of it was there.
+
+FFmpeg takes a file that was cut off for one that just ends. How many frames there should be, or how
+many bytes, stands in its container: in an index (MP4, MOV), a header (IVF), the length of the
+outermost element (Matroska, WebM, AVI, fragmented MP4), or a duration (FLV). Formats made for
+broadcast (MPEG-TS, MPEG-PS, Ogg) promise nothing.
+"""
+
+import os
+from fractions import Fraction
+from typing import BinaryIO, NamedTuple
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+_KEPT_WHOLE = ("mov", "matroska", "avi", "flv", "ivf", "mxf", "nut")
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+
+
+class Promise(NamedTuple):
+    """What a file promises of its main stream.
+
+    Attributes:
+        pictures: frames that will be seen; None where the file does not say.
+        packets: pieces of the stream, with those that an edit list hides; None where it does not
+            say.
+        end: time in seconds at which the stream should end; None where it does not say.
+        rate: frames per second.
+        is_cut: whether the file is shorter than it says.
+        is_kept_whole: whether a piece that is incomplete can only be the last one of a cut file. A
+            broadcast has such pieces anywhere.
+    """
+
+    pictures: int | None
+    packets: int | None
+    end: Fraction | None
+    rate: Fraction
+    is_cut: bool
+    is_kept_whole: bool
+
+    def count_missing(self, packets: int, end: Fraction) -> int:
+        """How many frames are missing at the end.
+
+        Args:
+            packets: pieces that were there.
+            end: time in seconds at which the last of them ended.
+
+        Returns:
+            Their number, by the file's own times where it has no count; 0 if there is all.
+        """
+        if self.packets is not None:
+            return max(0, self.packets - packets)
+        if not self.is_cut:
+            return 0
+        return max(1, round((self.end - end) * self.rate)) if self.end is not None else 1
+
+
+def find_promise(path: str, container: InputContainer, stream: VideoStream) -> Promise:
+    """Finds what a file promises, before anything of it is decoded.
+
+    Args:
+        path: of the file.
+        container: the file opened.
+        stream: the main stream.
+
+    Returns:
+        The promise.
+    """
+    name = container.format.name.split(",")[0]
+    pictures, packets, is_cut = stream.frames or None, None, False
+    if name == "mov" and stream.frames:
+        entries = stream.index_entries
+        packets = len(entries)
+        pictures = sum(not entry.is_discard for entry in entries)
+    elif name == "ivf":
+        packets = pictures
+    elif name == "avi":
+        # The header counts ticks, of which many may repeat the picture before: no number of frames.
+        pictures = len(stream.index_entries) or None
+    if packets is None:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            is_cut = _LENGTHS[name](file, size) > size if name in _LENGTHS else False
+    end = _find_stated_end(container, stream, name)
+    return Promise(
+        pictures,
+        packets,
+        end,
+        stream.average_rate or stream.guessed_rate or Fraction(24),
+        is_cut,
+        name in _KEPT_WHOLE,
+    )
+
+
+def _find_stated_end(container: InputContainer, stream: VideoStream, name: str) -> Fraction | None:
+    """When a stream should end, in seconds of its file's clock."""
+    if name == "avi":
+        return stream.frames * stream.time_base if stream.frames else None
+    if container.duration and name in _KEPT_WHOLE:
+        return Fraction((container.start_time or 0) + container.duration, av.time_base)
+    return None
+
+
+def _measure_boxes(file: BinaryIO, size: int) -> int:
+    """Where the last box of an MP4 ends, or the first that begins before the end of the file."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if length < 8:  # 0 means: to the end of the file
+            break
+        place += length
+    return max(place, 0)
+
+
+def _measure_chunks(file: BinaryIO, size: int) -> int:
+    """Where the last RIFF chunk of an AVI ends; a long one has several."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        head = file.read(8)
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] != b"RIFF" or not length:  # a recorder that crashed has left 0
+            break
+        place += 8 + length
+    return place
+
+
+def _measure_segment(file: BinaryIO, size: int) -> int:
+    """Where the segment of a Matroska file ends; 0 where that was not known when it was written."""
+    head = file.read(4096)
+    place = head.find(_SEGMENT)
+    if not head.startswith(_EBML) or not 0 <= place < len(head) - 12:
+        return 0
+    place += len(_SEGMENT)
+    width = 9 - head[place].bit_length() if head[place] else 9
+    if width > 8:
+        return 0
+    value = int.from_bytes(head[place : place + width], "big") & ((1 << 7 * width) - 1)
+    unknown = value == (1 << 7 * width) - 1
+    return 0 if unknown else place + width + value
+
+
+_LENGTHS = {"mov": _measure_boxes, "avi": _measure_chunks, "matroska": _measure_segment}

@@ -1,0 +1,18 @@
+"""What a user should know although the work goes on: one line each, never twice."""
+
+import sys
+
+_said: set[str] = set()
+
+
+def remark(text: str) -> None:
+    """Prints what was guessed, passed over or left out, on one line of stderr, and once only.
+
+    A guess that is right costs the user a glance; one that is wrong and silent costs the result.
+
+    Args:
+        text: names the file, what was made of it and, where there is one, the remedy.
+    """
+    if text not in _said:
+        _said.add(text)
+        print("remark:", " ".join(text.splitlines()), file=sys.stderr)

@@ -1,0 +1,90 @@
+"""Files that were cut off: what is there is kept, and how much is missing is said."""
+
+import re
+
+import pytest
+
+from ranet_jax.errors import InputError
+from ranet_jax.media.video import open_video
+from tests.filming import film, film_by_hand, noisy
+
+COUNT = 40
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
+
+
+def make(path, name):
+    frames = noisy(COUNT)
+    if name == "fragments.mp4":
+        film_by_hand(path, frames, options=FRAGMENTS)
+    elif name == "a.avi":
+        film_by_hand(path, frames, codec="mpeg4")
+    else:
+        codec = {"webm": "libvpx-vp9", ".ivf": "libvpx-vp9"}.get(name[-4:], "libx264")
+        film(path, frames, codec=codec, sound="aac" if name == "sound.mkv" else None)
+    return path.read_bytes()
+
+
+NAMES = ["a.mp4", "a.mkv", "sound.mkv", "a.webm", "a.avi", "a.ivf", "fragments.mp4"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_whole_file_lacks_nothing(tmp_path, name):
+    make(tmp_path / name, name)
+    video = open_video(str(tmp_path / name))
+    assert len(list(video)) == COUNT
+    assert video.frame_count in (None, COUNT)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.97])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_was_cut_off_keeps_what_it_has(tmp_path, name, share):
+    whole = make(tmp_path / name, name)
+    (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
+    frames = []
+    with pytest.raises(InputError) as raised:
+        for frame in open_video(str(tmp_path / name)):
+            frames.append(frame)
+    count = len(frames)
+    least = 0 if name == "a.avi" else share * COUNT - 8  # whose first frames take most room
+    assert least < count < COUNT, "a few may be of one piece with what is gone"
+    text = str(raised.value)
+    assert f"frame {count} of {tmp_path / name} is missing, and all after it" in text
+    missing = int(re.search(r"ends before (\d+) of its frames", text)[1])
+    if name in ("a.mp4", "a.ivf"):
+        assert missing == COUNT - count
+    elif name != "fragments.mp4":  # which tells of one fragment at a time
+        assert abs(missing - (COUNT - count)) <= 2
+
+
+def test_a_fraction_of_a_second_is_missed(tmp_path):
+    """At 100 frames a second, ten are a tenth of it."""
+    film(tmp_path / "a.mp4", noisy(COUNT), times=[10 * index for index in range(COUNT)])
+    whole = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(whole[: int(0.9 * len(whole))])
+    with pytest.raises(InputError, match=r"ends before [2-6] of its frames"):
+        list(open_video(str(tmp_path / "a.mp4")))
+
+
+def test_an_edit_list_is_no_loss(tmp_path):
+    """Pictures that begin late, or before the sound, are hidden or moved by an edit list."""
+    film(tmp_path / "a.mp4", noisy(COUNT), sound="aac", delay=0.3)
+    assert len(list(open_video(str(tmp_path / "a.mp4")))) == COUNT
+    whole = bytearray((tmp_path / "a.mp4").read_bytes())
+    entry = whole.index(b"elst") + 8
+    for _ in range(int.from_bytes(whole[entry - 0 : entry + 4], "big") - 1):
+        entry += 12  # an empty edit, which is the delay
+    media_time = entry + 8
+    later = int.from_bytes(whole[media_time : media_time + 4], "big") + 5 * 640
+    whole[media_time : media_time + 4] = later.to_bytes(4, "big")
+    (tmp_path / "a.mp4").write_bytes(whole)
+    video = open_video(str(tmp_path / "a.mp4"))
+    count = len(list(video))
+    assert COUNT - 6 < count < COUNT, "the first ones are hidden"
+
+
+def test_empty_chunks_of_an_avi_are_no_loss(tmp_path):
+    """They repeat the picture before them, which stands longer."""
+    times = [0, 40, 80, 400, 440, 800]
+    film(tmp_path / "a.avi", noisy(6), codec="mpeg4", times=times)
+    frames = list(open_video(str(tmp_path / "a.avi")))
+    assert [float(frame.time) for frame in frames] == [time / 1000 for time in times]
