@@ -8,18 +8,14 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from ranet_jax.convert import __main__ as command
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
 from ranet_jax.weights import pytorch as convert
 from ranet_jax.weights.checkpoint import Network, load_network, save_network
-from ranet_jax.weights.pytorch import (
-    UNUSED,
-    export_tensors,
-    import_network,
-    map_names,
-    read_tensors,
-)
+from ranet_jax.weights.pytorch import UNUSED, export_tensors, import_network, map_names
+from ranet_jax.weights.tensors import read_tensors, write_tensors
 from tests.conftest import needs_shared, released_weights
 
 Thin = functools.partial(RANet, width=8, head_width=8)
@@ -91,7 +87,7 @@ def test_import_then_export_is_the_identity(tmp_path, tensors, ending):
     save_network(tmp_path / "checkpoint", import_network(source, "multi"))
     network = load_network(tmp_path / "checkpoint")
     assert network.model == Thin(ranking_rule="multi")
-    convert.write_tensors(tmp_path / f"back{ending}", export_tensors(network))
+    write_tensors(tmp_path / f"back{ending}", export_tensors(network))
     back = read_tensors(tmp_path / f"back{ending}")
     assert back.keys() == tensors.keys()
     for name, array in tensors.items():
@@ -207,7 +203,7 @@ def test_pth_with_tensors(tmp_path):
 
 def run(monkeypatch, *arguments):
     monkeypatch.setattr("sys.argv", ["convert", *map(str, arguments)])
-    convert.main()
+    command.main()
 
 
 def test_commands(tmp_path, monkeypatch, capsys, tensors):

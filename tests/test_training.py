@@ -28,14 +28,11 @@ from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
-from ranet_jax.training.loop import (
-    check_finite,
-    make_augmentation,
-    make_model,
-    start_state,
-    train,
-)
-from ranet_jax.training.update import make_optimizer, make_schedule, predict
+from ranet_jax.training.loop import check_finite, train
+from ranet_jax.training.objective import predict
+from ranet_jax.training.optimizer import make_optimizer, make_schedule
+from ranet_jax.training.recipe import make_augmentation, make_model
+from ranet_jax.training.state import start_state
 from ranet_jax.weights.checkpoint import Network, load_network, save_network
 
 ROOT = Path(__file__).parents[1]
@@ -208,7 +205,7 @@ def test_a_run_can_be_loaded_and_started_from(undisturbed):
     assert network.model == small_ranet()
     leaves = leaves_of(undisturbed)
     kernel = network.params["decoder"]["logit"]["kernel"]
-    np.testing.assert_array_equal(kernel, leaves["['average']['decoder']['logit']['kernel']"])
+    np.testing.assert_array_equal(kernel, leaves["['ema_params']['decoder']['logit']['kernel']"])
     state = start_state(small_ranet(), tiny_config(init_from=str(undisturbed)))
     np.testing.assert_array_equal(state.params["decoder"]["logit"]["kernel"], kernel)
 
@@ -217,8 +214,8 @@ DEVICES = """
 import sys, numpy as np, jax, jax.numpy as jnp
 jax.config.update("jax_enable_x64", True)
 from ranet_jax.training import parallel
-from ranet_jax.training import loop as training
-from ranet_jax.training import update as updates
+from ranet_jax.training.state import start_state
+from ranet_jax.training.update import make_update
 from ranet_jax.models.ranet import RANet
 from tests.test_training import tiny_config
 process, processes, port, accumulate, path = sys.argv[1:]
@@ -226,10 +223,10 @@ process, processes = int(process), int(processes)
 parallel.start_processes(f"localhost:{port}" if processes > 1 else None, process, processes)
 config = tiny_config(batch_size=4, precision="float64", accumulate=int(accumulate))
 model = RANet(blocks=(1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k=4)
-state = training.start_state(model, config)
+state = start_state(model, config)
 wide = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
 state = parallel.replicate(jax.tree.map(wide, state))
-update = parallel.parallelize(updates.make_update(model, config))
+update = parallel.parallelize(make_update(model, config))
 generator = np.random.default_rng(0)
 losses = []
 for step in range(2):

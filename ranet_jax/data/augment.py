@@ -21,7 +21,7 @@ from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Every number of the augmentation. The defaults are those of stage 1 for several objects.
+    """Every number of the augmentation. The defaults are those of stage 1 for one object.
 
     What is called the largest is the end of a uniform distribution around no change.
 
@@ -60,7 +60,7 @@ class Augmentation:
     box_jitter: float = 0.08
     visible: float = 0.25
     cover: bool = False
-    pasted_objects: int = 3
+    pasted_objects: int = 0
     pasted_share: float = 1.0
     distractors: float = 0.0
     lookalikes: float = 0.0

@@ -1,7 +1,6 @@
 """Segmenting a split of DAVIS and scoring the masks: what `evaluate.py` runs."""
 
 import argparse
-import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import report
 from ranet_jax.evaluation.metrics import average, score_folders
 from ranet_jax.files import replace_file, replace_folder
-from ranet_jax.machine import describe_machine
+from ranet_jax.machine import count_cores, describe_machine
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import is_hidden
 from ranet_jax.media.masks import read_mask, write_mask
@@ -283,7 +282,7 @@ def evaluate(
             results or out,
             {sequence.name: sequence.masks for sequence in sequences},
             binary=split.binary,
-            processes=min(os.cpu_count() or 1, len(sequences)),
+            processes=min(count_cores(), len(sequences)),
         )
         summary["scores"] = average([one for objects in scores.values() for one in objects])
         report.write_csv(out, set_name, scores)

@@ -18,7 +18,7 @@ from ranet_jax.files import replace_text
 from ranet_jax.training.parallel import process_index
 
 
-class Journal:
+class RunLog:
     """Shows and records the metrics of a run; process 0 alone writes."""
 
     def __init__(self, work: Path, start: int, steps: int, batch_size: int) -> None:
@@ -50,7 +50,7 @@ class Journal:
             self._lines = _reopen(work / "metrics.jsonl", start)
             self._events = SummaryWriter(str(work / "tensorboard"), purge_step=start + 1)
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "RunLog":
         self._progress.start()
         return self
 
