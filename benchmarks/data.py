@@ -24,8 +24,9 @@ from ranet_jax.data.augment import (
 from ranet_jax.data.damage import damage_labels
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip, write_davis
-from ranet_jax.data.warp import draw_warp, fit_image, place_image, show_frame, show_labels
+from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 from ranet_jax.machine import count_cores
 from ranet_jax.media.images import read_frame
@@ -112,7 +113,7 @@ def _time_stages(
         ]
     with clock.time("  two masks onto the canvas"):
         template_labels, labels = (
-            show_labels(mask, warp, *map(np.arange, canvas)) for warp in warps
+            sample_labels(mask, warp, *map(np.arange, canvas)) for warp in warps
         )
     with clock.time("  previous mask damaged"):
         previous = damage_labels(labels, augmentation.damage, generator)
@@ -127,7 +128,7 @@ def _time_stages(
         images = [cv2.transform(image, matrix) for matrix in draw_colours(augmentation, generator)]
     for view, each, warp, box in zip(("template", "frame"), images, warps, boxes, strict=True):
         with clock.time(f"  {view} through warp and box"):
-            show_frame(each, warp, box, canvas)
+            sample_frame(each, warp, box, canvas)
 
 
 def _time_static(pairs: list[tuple[Path, Path]], generator: np.random.Generator) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ranet_jax.data import pipeline
 from ranet_jax.data.augment import Augmentation
-from ranet_jax.data.datasets import Sample, Video
+from ranet_jax.data.datasets import Sample, VideoRecords
 from ranet_jax.data.pipeline import (
     Set,
     StaticDraw,
@@ -158,7 +158,7 @@ class Frames(Images):
 
 
 def test_video_examples_stay_in_their_video_and_within_reach():
-    videos = (Video("a", 0, (0, 2, 4, 6, 20)), Video("b", 5, tuple(range(8))))
+    videos = (VideoRecords("a", 0, (0, 2, 4, 6, 20)), VideoRecords("b", 5, tuple(range(8))))
     draw = VideoDraw(Frames(13), videos, Augmentation(), reach=5)
     for index in range(13):
         for seed in range(5):
@@ -176,7 +176,7 @@ def test_video_examples_stay_in_their_video_and_within_reach():
 
 
 def test_videos_kept_for_validation_are_never_drawn(monkeypatch, tmp_path):
-    every = tuple(Video(name, 3 * i, (0, 1, 2)) for i, name in enumerate("abc"))
+    every = tuple(VideoRecords(name, 3 * i, (0, 1, 2)) for i, name in enumerate("abc"))
     monkeypatch.setattr(pipeline, "open_davis", lambda *_: (Frames(9), every))
     numbers = Augmentation()
     sets = {"davis16-train": 1.0}

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from ranet_jax.data.damage import Damage, damage_labels
-from ranet_jax.data.warp import draw_warp, fit_image, place_image, show_frame, show_labels
+from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
 from ranet_jax.errors import InputError
+from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 
 
@@ -123,7 +124,7 @@ def _warp_view(
     region = fit_image(mask.shape, canvas, cover=augmentation.cover)
     _, _, height, width = region
     nodes = place_image(nodes, mask.shape, region, flip=flip)
-    labels = show_labels(mask, nodes, *map(np.arange, canvas))
+    labels = sample_labels(mask, nodes, *map(np.arange, canvas))
     return _View(image, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
 
 
@@ -196,9 +197,9 @@ def _make_example(
         )
     ]
     return Example(
-        show_frame(images[0], template.nodes, template_box, canvas),
+        sample_frame(images[0], template.nodes, template_box, canvas),
         cut_labels(template_labels, template_box),
-        show_frame(images[1], current.nodes, box, canvas),
+        sample_frame(images[1], current.nodes, box, canvas),
         cut_labels(previous, box),
         cut_labels(labels, box),
     )

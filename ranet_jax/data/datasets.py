@@ -57,7 +57,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Video:
+class VideoRecords:
     """The records of one sequence, which lie side by side and in order.
 
     Attributes:
@@ -72,7 +72,7 @@ class Video:
     numbers: tuple[int, ...]
 
 
-class Segmentation(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class SetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Images and masks; each set is one configuration of this builder.
 
     Saliency sets, one record an image:
@@ -96,6 +96,9 @@ class Segmentation(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     The images of all sets keep their owners' terms.
     """
+
+    name = "segmentation"
+    """Of the folder below the root of all prepared sets."""
 
     def __init__(
         self,
@@ -214,7 +217,7 @@ def find_versions(data_dir: Path, name: str) -> list[Path]:
         Folders, the newest last. There is more than one only if a run was interrupted after it had
         prepared the set again.
     """
-    folders = (data_dir / Segmentation.name / name).glob(f"{_FORMAT}.*")
+    folders = (data_dir / SetBuilder.name / name).glob(f"{_FORMAT}.*")
     return sorted(folders, key=lambda folder: int(folder.suffix[1:]))
 
 
@@ -249,7 +252,7 @@ def open_saliency(data_dir: Path, name: str) -> Source:
     return Source(name, builder.as_data_source("all"), read_foreground)
 
 
-def open_davis(data_dir: Path, name: str) -> tuple[Source, tuple[Video, ...]]:
+def open_davis(data_dir: Path, name: str) -> tuple[Source, tuple[VideoRecords, ...]]:
     """Opens a prepared split of DAVIS.
 
     Args:
@@ -269,7 +272,7 @@ def open_davis(data_dir: Path, name: str) -> tuple[Source, tuple[Video, ...]]:
     numbers = builder.info.metadata["videos"]
     starts = accumulate(map(len, numbers.values()), initial=0)
     videos = tuple(
-        Video(video, start, tuple(own))
+        VideoRecords(video, start, tuple(own))
         for start, (video, own) in zip(starts, numbers.items(), strict=False)
     )
     decode_mask = partial(read_mask, binary=SPLITS[name].binary)

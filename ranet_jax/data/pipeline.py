@@ -23,7 +23,7 @@ from ranet_jax.data.augment import (
     make_static_example,
     make_video_example,
 )
-from ranet_jax.data.datasets import Source, Video, open_davis, open_saliency
+from ranet_jax.data.datasets import Source, VideoRecords, open_davis, open_saliency
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip
@@ -94,7 +94,7 @@ class VideoDraw(NamedTuple):
     """
 
     source: Source
-    videos: tuple[Video, ...]
+    videos: tuple[VideoRecords, ...]
     augmentation: Augmentation
     reach: int
 

@@ -27,7 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ranet_jax.data.datasets import (
     DATA_DIR,
     Pair,
-    Segmentation,
+    SetBuilder,
     find_versions,
     next_version,
     suggest_other,
@@ -170,13 +170,13 @@ def write_records(
     for pair in pairs if name in SPLITS else []:
         sequence, number = pair.name.split("/")
         videos.setdefault(sequence, []).append(int(number))
-    folder = data_dir / Segmentation.name / name
+    folder = data_dir / SetBuilder.name / name
     with lock_folder(folder):
         # Of runs that were killed: with the lock there is none that still writes.
         for unfinished in folder.glob("incomplete.*"):
             shutil.rmtree(unfinished)
         version = next_version(data_dir, name)
-        builder = Segmentation(name, version, data_dir, pairs, videos, report_record)
+        builder = SetBuilder(name, version, data_dir, pairs, videos, report_record)
         tfds.disable_progress_bar()
         # TFDS makes a folder for downloads and tells of them, but there are none.
         with TemporaryDirectory() as downloads, redirect_stdout(io.StringIO()):

@@ -154,8 +154,10 @@ def catch_signals() -> Iterator[list[int]]:
     received: list[int] = []
 
     def take(number: int, _: object) -> None:
-        received.append(number)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if received and number == signal.SIGINT:  # both came while XLA let no Python run
+            signal.raise_signal(number)
+        received.append(number)
         # Past the buffers of Python, which may be in use; with the cursor that the bar hides.
         shown = b"\x1b[?25h" if os.isatty(2) else b""
         os.write(2, shown + b"stopping after this step; Ctrl-C ends at once, unsaved\n")
