@@ -17,10 +17,10 @@ from PIL import Image
 from configs import static_pretrain
 from ranet_jax.data.augment import (
     Augmentation,
-    draw_colours,
     make_static_example,
     make_video_example,
 )
+from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import damage_labels
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip, write_davis
@@ -125,7 +125,7 @@ def _time_stages(
         for each, box in zip((template_labels, labels, previous), [*boxes, boxes[1]], strict=True):
             cut_labels(each, box)
     with clock.time("  colours of two images"):
-        images = [cv2.transform(image, matrix) for matrix in draw_colours(augmentation, generator)]
+        images = [cv2.transform(image, matrix) for matrix in draw_colours(0.25, 0.08, generator)]
     for view, each, warp, box in zip(("template", "frame"), images, warps, boxes, strict=True):
         with clock.time(f"  {view} through warp and box"):
             sample_frame(each, warp, box, canvas)

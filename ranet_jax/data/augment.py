@@ -13,6 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import Damage, damage_labels
 from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
 from ranet_jax.errors import InputError
@@ -128,27 +129,6 @@ def _warp_view(
     return _View(image, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
 
 
-def draw_colours(augmentation: Augmentation, generator: np.random.Generator) -> list[np.ndarray]:
-    """Draws how the colours of both views change: brightness, contrast and saturation.
-
-    Args:
-        augmentation: how much, together and apart.
-        generator: source of randomness.
-
-    Returns:
-        A matrix for the template and one for the current view, float [3, 4], to be multiplied by
-        R, G, B in 0..255 and 1, as `cv2.transform` does.
-    """
-    pair = generator.uniform(-augmentation.colour, augmentation.colour, 3)
-    apart = generator.uniform(-augmentation.colour_apart, augmentation.colour_apart, (2, 3))
-    matrices = []
-    for brightness, contrast, saturation in (1 + pair) * (1 + apart):
-        grey = np.full((3, 1), 1 - saturation) * (0.299, 0.587, 0.114)
-        linear = brightness * contrast * (saturation * np.eye(3) + grey)
-        matrices.append(np.hstack([linear, np.full((3, 1), 127.5 * (1 - contrast))]))
-    return matrices
-
-
 def _make_example(
     template: _View,
     current: _View,
@@ -193,7 +173,9 @@ def _make_example(
     images = [
         cv2.transform(view.image, colours)
         for view, colours in zip(
-            (template, current), draw_colours(augmentation, generator), strict=True
+            (template, current),
+            draw_colours(augmentation.colour, augmentation.colour_apart, generator),
+            strict=True,
         )
     ]
     return Example(
