@@ -1,7 +1,6 @@
 """How fast one core makes training examples: python -m benchmarks.data [--images DIR]."""
 
 import argparse
-import os
 import platform
 import tempfile
 import time
@@ -15,22 +14,25 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from configs import static_pretrain
 from ranet_jax.data.augment import (
-    VIDEO,
     Augmentation,
-    draw_colours,
     make_static_example,
     make_video_example,
 )
+from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import damage_labels
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip, write_davis
-from ranet_jax.data.warp import draw_warp, fit_image, place_image, show_frame, show_labels
+from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
+from ranet_jax.machine import count_cores
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import list_images
 from ranet_jax.media.masks import read_mask
+from ranet_jax.training.recipe import make_augmentation
 
 SAMPLES = 200
 _STILLS = (Path("DUTS-TR", "DUTS-TR-Image"), Path("DUTS-TR", "DUTS-TR-Mask"))
@@ -111,7 +113,7 @@ def _time_stages(
         ]
     with clock.time("  two masks onto the canvas"):
         template_labels, labels = (
-            show_labels(mask, warp, *map(np.arange, canvas)) for warp in warps
+            sample_labels(mask, warp, *map(np.arange, canvas)) for warp in warps
         )
     with clock.time("  previous mask damaged"):
         previous = damage_labels(labels, augmentation.damage, generator)
@@ -123,17 +125,17 @@ def _time_stages(
         for each, box in zip((template_labels, labels, previous), [*boxes, boxes[1]], strict=True):
             cut_labels(each, box)
     with clock.time("  colours of two images"):
-        images = [cv2.transform(image, matrix) for matrix in draw_colours(augmentation, generator)]
+        images = [cv2.transform(image, matrix) for matrix in draw_colours(0.25, 0.08, generator)]
     for view, each, warp, box in zip(("template", "frame"), images, warps, boxes, strict=True):
         with clock.time(f"  {view} through warp and box"):
-            show_frame(each, warp, box, canvas)
+            sample_frame(each, warp, box, canvas)
 
 
 def _time_static(pairs: list[tuple[Path, Path]], generator: np.random.Generator) -> None:
     """Times stage 1, with one object and with several."""
     augmentation, one, several = Augmentation(), _Clock(), _Clock()
     for _ in range(SAMPLES):
-        count = 2 + generator.integers(augmentation.pasted_objects)
+        count = 2 + generator.integers(3)
         chosen = [pairs[index] for index in generator.integers(len(pairs), size=count)]
         with one.time("decode image and mask"):
             sample = _read_pair(*chosen[0])
@@ -154,6 +156,8 @@ def _time_static(pairs: list[tuple[Path, Path]], generator: np.random.Generator)
 def _time_video(videos: list[list[tuple[Path, Path]]], generator: np.random.Generator) -> None:
     """Times stage 2."""
     clock = _Clock()
+    section = static_pretrain.get_config().video_augmentation
+    augmentation = make_augmentation(section, Augmentation().canvas)
     for _ in range(SAMPLES):
         video = videos[generator.integers(len(videos))]
         chosen = generator.choice(len(video), 2)
@@ -163,7 +167,7 @@ def _time_video(videos: list[list[tuple[Path, Path]]], generator: np.random.Gene
             previous = read_mask(video[near][1], binary=True)
         if template[1].any():
             with clock.time("example"):
-                make_video_example(*template, *current, previous, VIDEO, generator)
+                make_video_example(*template, *current, previous, augmentation, generator)
     clock.print("stage 2")
 
 
@@ -182,7 +186,7 @@ def main() -> None:
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.exists() else []
     names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    print(f"machine: {names[0] if names else platform.machine()}, {os.cpu_count()} cores")
+    print(f"machine: {names[0] if names else platform.machine()}, {count_cores()} cores")
     print(
         f"versions: Python {platform.python_version()}, NumPy {np.__version__}, "
         f"OpenCV {cv2.__version__}, Pillow {PIL.__version__}"

@@ -8,7 +8,6 @@ RESULTS and ANNOTATIONS each hold a folder of PNG masks a sequence; RESULTS need
 import argparse
 import importlib.util
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average, score_folders
+from ranet_jax.machine import count_cores
 
 # Runs in the interpreter that has vos-benchmark; the clock starts once everything is imported.
 VOS_BENCHMARK = """
@@ -58,9 +58,7 @@ def main() -> None:
     if not folders:
         raise InputError(f"{arguments.annotations} holds no folders; name the one above them")
     truths = {folder.name: sorted(folder.glob("*.png")) for folder in folders}
-    print(
-        f"machine: {name_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    )
+    print(f"machine: {name_processor()}, {count_cores()} cores, Python {platform.python_version()}")
     print(f"masks: {sum(map(len, truths.values()))} frames of {len(truths)} sequences")
     print(f"seconds: the best of {arguments.repeats} runs, the programs in turn; [all runs]")
     versions = {name: version(name) for name in ("ranet-jax", "numpy", "pillow")}

@@ -11,7 +11,11 @@ measured. Expected score: not measured here; the paper has J 79.9 on DAVIS16-val
 alone.
 """
 
+import dataclasses
+
 import ml_collections
+
+from ranet_jax.data.augment import Augmentation
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -53,32 +57,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.reach = 5  # frames between a video's current frame and its previous mask, at most
     config.data.left_out = ()  # videos kept for validation
 
-    config.augmentation = ml_collections.ConfigDict()  # of single images
-    config.augmentation.spline = 0.15  # largest move of 16 control points, share of the sides
-    config.augmentation.rotation = 30.0  # degrees
-    config.augmentation.scaling = 0.25  # 0.75..1.25
-    config.augmentation.shift = 0.1  # share of the sides; with box_jitter the paper's random crop
-    config.augmentation.flip = 0.5  # probability
-    config.augmentation.colour = 0.25  # brightness, contrast, saturation, equal in both views
-    config.augmentation.colour_apart = 0.08  # the same, for each view on its own
-    config.augmentation.box_jitter = 0.08  # of the current view's box, share of its sides
-    config.augmentation.visible = 0.25  # smallest part of an object that a view must show
-    config.augmentation.cover = False  # whether the image covers the canvas; if not, it fits in
-    config.augmentation.pasted_objects = 0  # objects of other images; with 3, stage 1 of several
-    config.augmentation.pasted_area = (0.03, 0.2)  # share of the image's area
-    config.augmentation.pasted_share = 1.0  # of the images get pasted objects
-    config.augmentation.distractors = 0.0  # share of these in which one object alone is asked for
-    config.augmentation.lookalikes = 0.0  # share of pasted objects that are the image's own again
-
-    config.augmentation.damage = ml_collections.ConfigDict()  # of the previous mask, from the truth
-    config.augmentation.damage.spline = 0.05
-    config.augmentation.damage.rotation = 5.0
-    config.augmentation.damage.scaling = 0.06
-    config.augmentation.damage.shift = 0.05
-    config.augmentation.damage.growth = 0.05  # dilation or erosion
-    config.augmentation.damage.missing_probability = 0.4
-    config.augmentation.damage.missing_size = 0.3
-
+    numbers = dataclasses.asdict(Augmentation())  # its documentation says what each one means
+    del numbers["canvas"]  # that of the model
+    config.augmentation = ml_collections.ConfigDict(numbers)  # of single images
     config.video_augmentation = config.augmentation.copy_and_resolve_references()
     soften(config.video_augmentation)
 

@@ -1,6 +1,8 @@
 """What a user can mend: bad input ends a command with one clear line and exit code 2."""
 
+import os
 import sys
+import traceback
 from collections.abc import Callable
 
 
@@ -12,10 +14,11 @@ def run_command(main: Callable[[], None]) -> None:
     """Runs a command's `main`; an `InputError` becomes one line on stderr and exit code 2.
 
     Args:
-        main: the command, without arguments. What the system refuses (permissions, a full disk)
-            ends alike. Any other exception passes through with its traceback, because it is a
-            fault of this program and not of the input. Names that the terminal cannot show, such
-            as Cyrillic ones on an ASCII terminal, are printed with escapes.
+        main: the command, without arguments. What the system refuses (permissions, a full disk, a
+            device that is not there) ends alike. Any other exception passes through with its
+            traceback, because it is a fault of this program and not of the input. Names that the
+            terminal cannot show, such as Cyrillic ones on an ASCII terminal, are printed with
+            escapes.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -25,6 +28,17 @@ def run_command(main: Callable[[], None]) -> None:
     except InputError as error:
         print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(2)
+    except (AssertionError, RuntimeError) as error:
+        # What jax raises, without a word of it, where the device that was asked for is missing.
+        platforms = os.environ.get("JAX_PLATFORMS")
+        if not platforms or not _is_raised_in(error, "xla_bridge.py"):
+            raise
+        print(
+            f"error: JAX_PLATFORMS={platforms} asks for a device that jax does not find here; "
+            "unset it, or install what jax needs for it",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     except OSError as error:
         # A folder that may not be written, a full disk: nothing that a traceback would explain.
         if error.strerror is None:
@@ -32,3 +46,8 @@ def run_command(main: Callable[[], None]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror}", file=sys.stderr)
         sys.exit(2)
+
+
+def _is_raised_in(error: BaseException, file: str) -> bool:
+    """Whether an exception was raised in a file of this name."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename.endswith(file)

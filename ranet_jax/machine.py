@@ -23,8 +23,15 @@ def describe_machine() -> dict[str, object]:
     }
 
 
+def count_cores() -> int:
+    """How many cores this process may use, which in a container are fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS
+
+
 def describe_processor() -> str:
-    """The processor's name and how many cores of it there are."""
+    """The processor's name and how many cores of it may be used."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+    return f"{names[0] if names else platform.processor()}, {count_cores()} cores"

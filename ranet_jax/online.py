@@ -17,7 +17,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import PRECISIONS, find_slots
 from ranet_jax.segmenter import Segmenter, check_frame, find_ids
-from ranet_jax.training.update import compute_loss
+from ranet_jax.training.objective import compute_loss
 
 RATE = 1e-6
 """The paper's learning rate of online learning, a tenth of that of stage 1."""

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.ranet import RANet
@@ -70,7 +71,13 @@ class State:
 
 
 def find_slots(objects: int) -> int:
-    """The smallest of `SLOTS` that has room for a number of objects."""
+    """The smallest of `SLOTS` that has room for a number of objects.
+
+    Raises:
+        InputError: none has.
+    """
+    if objects > SLOTS[-1]:
+        raise InputError(f"{objects} objects; at most {SLOTS[-1]} fit at once")
     return next(size for size in SLOTS if size >= objects)
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from ranet_jax.data.augment import (
     Augmentation,
-    draw_colours,
     make_static_example,
     make_video_example,
 )
+from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import Damage
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.errors import InputError
@@ -334,17 +334,16 @@ def test_empty_masks_are_refused():
 
 
 def test_colours_are_equal_for_the_pair_and_a_little_apart():
-    together = Augmentation(colour_apart=0)
     generator = np.random.default_rng(0)
-    for template, frame in (draw_colours(together, generator) for _ in range(5)):
+    for template, frame in (draw_colours(0.25, 0, generator) for _ in range(5)):
         np.testing.assert_array_equal(template, frame)
         assert not np.allclose(template, np.eye(3, 4))
-    for template, frame in (draw_colours(Augmentation(), generator) for _ in range(20)):
+    for template, frame in (draw_colours(0.25, 0.08, generator) for _ in range(20)):
         grey = np.array([100, 100, 100, 1])
         assert 0 < np.abs((template - frame) @ grey).max() < 50
         # Saturation leaves grey grey.
         assert np.ptp(template @ grey) < 1e-9
-    for matrix in draw_colours(PLAIN, generator):
+    for matrix in draw_colours(0, 0, generator):
         np.testing.assert_allclose(matrix, np.eye(3, 4), atol=1e-12)
 
 

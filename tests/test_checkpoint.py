@@ -1,6 +1,11 @@
 """Networks on disk, whole and broken."""
 
+import errno
+import logging
+import os
 import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -8,6 +13,7 @@ import pytest
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
+from ranet_jax.weights import storage
 from ranet_jax.weights.checkpoint import (
     Network,
     build_model,
@@ -51,6 +57,78 @@ def test_folder_that_is_no_checkpoint(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(InputError, match="half written or not of ranet_jax"):
         load_network(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("weights.safetensors", r"ranet_jax\.convert import .*weights\.safetensors DIR"),
+        ("RANet.pth", r"ranet_jax\.convert import .*RANet\.pth DIR"),
+        ("video.mp4", "give one of ranet_jax.convert, or the folder of a training run"),
+    ],
+)
+def test_file_instead_of_a_folder(tmp_path, name, advice):
+    (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(InputError, match=rf"{name} is a file, but .*{advice}"):
+        load_network(tmp_path / name)
+
+
+def test_file_that_may_not_be_read_is_named(tmp_path, network, monkeypatch):
+    """Not called damaged. Tests may run as root, who may read everything: so access is faked."""
+    save_network(tmp_path / "a", network)
+    locked = tmp_path / "a" / "state" / "manifest.ocdbt"
+    locked.unlink()
+    locked.touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != locked)
+    with pytest.raises(InputError, match=r"manifest\.ocdbt may not be read; ask its owner"):
+        load_network(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Unable to initialize backend 'cuda'"),
+        OSError(errno.EIO, "Input/output error"),
+        AssertionError(),
+    ],
+)
+def test_what_is_no_fault_of_the_files_names_itself(tmp_path, network, monkeypatch, error):
+    save_network(tmp_path / "a", network)
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(storage.ocp, "load", fail)
+    with pytest.raises(type(error)) as caught:
+        load_network(tmp_path / "a")
+    assert caught.value is error
+
+
+LOGGERS = """
+import logging, sys
+import ranet_jax.weights.checkpoint as checkpoint
+from pathlib import Path
+logging.basicConfig(format="LOG %(name)s %(message)s", force=True)
+try:
+    checkpoint.load_network(Path(sys.argv[1]))
+except Exception as error:
+    print(type(error).__name__)
+for name in ("absl", "asyncio", "somebody"):
+    logging.getLogger(name).warning("heard")
+"""
+
+
+def test_loggers_of_others_are_heard(tmp_path, network):
+    """Also after a damaged checkpoint, of which orbax itself has much to say."""
+    save_network(tmp_path / "a", network)
+    (tmp_path / "a" / "state" / "_METADATA").write_text("{")
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGERS, tmp_path / "a"], capture_output=True, text=True
+    )
+    assert done.stdout == "InputError\n"
+    lines = [line for line in done.stderr.splitlines() if line.startswith("LOG")]
+    assert lines == ["LOG absl heard", "LOG asyncio heard", "LOG somebody heard"]
+    assert logging.getLogger("absl").level < logging.CRITICAL
 
 
 def files_of(folder):

@@ -139,8 +139,8 @@ def test_light_changes_and_sensor_is_noisy(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_photos_of_a_clip_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, names = clips._read_photo, []
-    monkeypatch.setattr(clips, "_read_photo", lambda name: names.append(name) or read(name))
+    read, names = clips.read_photo, []
+    monkeypatch.setattr(clips, "read_photo", lambda name: names.append(name) or read(name))
     for seed in range(20):
         names.clear()
         generate_clip(np.random.default_rng(seed), 1, (24, 40), MAX_OBJECTS)
@@ -153,7 +153,7 @@ def test_too_many_objects() -> None:
 
 
 def test_missing_scikit_image_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    clips._read_photo.cache_clear()
+    clips.read_photo.cache_clear()
     monkeypatch.setitem(sys.modules, "skimage", None)
     with pytest.raises(InputError, match=r"pip install ranet-jax\[demo\]"):
         _generate(0)

@@ -2,24 +2,21 @@
 
 import functools
 import pickle
+import zipfile
 
 import flax.traverse_util
 import numpy as np
 import pytest
 import safetensors.numpy
 
+from ranet_jax.convert import __main__ as command
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
 from ranet_jax.weights import pytorch as convert
 from ranet_jax.weights.checkpoint import Network, load_network, save_network
-from ranet_jax.weights.pytorch import (
-    UNUSED,
-    export_tensors,
-    import_network,
-    map_names,
-    read_tensors,
-)
+from ranet_jax.weights.pytorch import UNUSED, export_tensors, import_network, map_names
+from ranet_jax.weights.tensors import read_tensors, write_tensors
 from tests.conftest import needs_shared, released_weights
 
 Thin = functools.partial(RANet, width=8, head_width=8)
@@ -91,7 +88,7 @@ def test_import_then_export_is_the_identity(tmp_path, tensors, ending):
     save_network(tmp_path / "checkpoint", import_network(source, "multi"))
     network = load_network(tmp_path / "checkpoint")
     assert network.model == Thin(ranking_rule="multi")
-    convert.write_tensors(tmp_path / f"back{ending}", export_tensors(network))
+    write_tensors(tmp_path / f"back{ending}", export_tensors(network))
     back = read_tensors(tmp_path / f"back{ending}")
     assert back.keys() == tensors.keys()
     for name, array in tensors.items():
@@ -140,9 +137,13 @@ def test_all_wrong_names_in_one_message(tmp_path, tensors):
     ("name", "content", "message"),
     [
         ("missing.pth", None, "does not exist"),
-        ("a.npz", b"PK not a zip", "damaged"),
-        ("a.safetensors", b"nothing", "damaged"),
+        ("a.npz", b"PK\x03\x04 not a zip", "damaged"),
+        ("a.safetensors", b"\x00nothing", "damaged"),
         ("a.onnx", b"", "none of .pth"),
+        ("a.pth", b"", "is empty; download it again"),
+        ("a.pth", b"<!DOCTYPE html><html><title>Sign in</title>", "is a web page and holds no wei"),
+        ("a.npz", b"<html>\n<body>", "is a web page and holds no weights .*'<html> <body>'"),
+        ("a.pt", b"version https://git-lfs.github.com/spec/v1\noid sha256", "is a text and holds"),
     ],
 )
 def test_files_that_are_none(tmp_path, name, content, message):
@@ -157,6 +158,29 @@ def test_pickled_arrays_in_npz_are_never_loaded(tmp_path):
     with pytest.raises(InputError, match="damaged"):
         read_tensors(tmp_path / "a.npz")
     assert not (tmp_path / "executed").exists()
+
+
+def test_npz_with_something_else_than_arrays_of_numbers(tmp_path):
+    np.savez(tmp_path / "words.npz", x=np.array(["a"]), y=np.zeros(2))
+    with pytest.raises(InputError, match=r"something else than arrays of numbers \(x\)"):
+        read_tensors(tmp_path / "words.npz")
+    np.savez(tmp_path / "a.npz", y=np.zeros(2))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("readme.txt", "by hand")
+    with pytest.raises(InputError, match=r"something else than arrays .*readme\.txt"):
+        read_tensors(tmp_path / "a.npz")
+    with (tmp_path / "one.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(InputError, match="one array without a name"):
+        read_tensors(tmp_path / "one.npz")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, tensors, value):
+    broken = {name: array.copy() for name, array in tensors.items()}
+    broken["L3.2.weight"].flat[7] = value
+    with pytest.raises(InputError, match=r"NaN or infinity in 1 tensors \(L3\.2\.weight\)"):
+        import_network(save(tmp_path / "a.npz", broken), "single")
 
 
 def test_neither_ranet_nor_resnet(tmp_path):
@@ -207,7 +231,7 @@ def test_pth_with_tensors(tmp_path):
 
 def run(monkeypatch, *arguments):
     monkeypatch.setattr("sys.argv", ["convert", *map(str, arguments)])
-    convert.main()
+    command.main()
 
 
 def test_commands(tmp_path, monkeypatch, capsys, tensors):

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from ranet_jax.data import datasets
-from ranet_jax.data.datasets import Video, open_davis, open_saliency
-from ranet_jax.data.prepare import prepare
+from ranet_jax.data.datasets import VideoRecords, open_davis, open_saliency
+from ranet_jax.data.prepare.sets import prepare
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_foreground, read_mask
@@ -129,8 +129,8 @@ def test_sets_of_many_parts_keep_their_order(tmp_path, monkeypatch):
 def test_videos_say_which_records_are_theirs(videos):
     source, index = open_davis(videos, "davis17-train")
     assert index == (
-        Video("walk", 0, (0, 2, 3, 4, 6)),
-        Video("jump", 5, (0, 1, 2)),
+        VideoRecords("walk", 0, (0, 2, 3, 4, 6)),
+        VideoRecords("jump", 5, (0, 1, 2)),
     )
     for video in index:
         for record, number in enumerate(video.numbers, video.start):
@@ -168,7 +168,7 @@ def test_pickled_source_reads_in_a_process_without_jax_and_tensorflow(stills, vi
 def test_preparing_imports_neither_jax_nor_tensorflow(tmp_path):
     write_images(tmp_path / "raw", 2)
     script = (
-        "import sys; from pathlib import Path; from ranet_jax.data.prepare import prepare; "
+        "import sys; from pathlib import Path; from ranet_jax.data.prepare.sets import prepare; "
         f"prepare('mine', Path({str(tmp_path / 'raw')!r}), Path({str(tmp_path)!r})); "
         "assert not {'jax', 'tensorflow'} & set(sys.modules)"
     )

@@ -1,7 +1,10 @@
 """The input pipeline: what is drawn follows from the seed and the sample's number alone."""
 
+import os
+import pathlib
 import subprocess
 import sys
+import time
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 
 from ranet_jax.data import pipeline
 from ranet_jax.data.augment import Augmentation
-from ranet_jax.data.datasets import Sample, Video
+from ranet_jax.data.datasets import Sample, VideoRecords
 from ranet_jax.data.pipeline import (
     Set,
     StaticDraw,
@@ -137,7 +140,7 @@ def test_worker_processes_change_nothing(tmp_path):
     """In a program of its own, because grain's workers need absl's flags."""
     program = tmp_path / "program.py"
     program.write_text(f"if __name__ == '__main__':\n    exec({WORKERS!r})\n")
-    root = str(__import__("pathlib").Path(__file__).parents[1])
+    root = str(pathlib.Path(__file__).parents[1])
     done = subprocess.run(
         [sys.executable, program],
         env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"},
@@ -145,6 +148,51 @@ def test_worker_processes_change_nothing(tmp_path):
         text=True,
     )
     assert done.stdout.strip().endswith("equal"), done.stderr
+
+
+ORPHANS = """
+import multiprocessing, sys, time
+sys.argv = sys.argv[:1]
+from absl import app
+from tests import test_pipeline as t
+def main(_):
+    batches = t.load_batches(t.make_dataset(t.static_sets(), 0), 4, workers=2)
+    next(batches)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    time.sleep(100)
+app.run(main)
+"""
+
+
+def test_workers_end_with_a_killed_program(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(f"if __name__ == '__main__':\n    exec({ORPHANS!r})\n")
+    root = str(pathlib.Path(__file__).parents[1])
+    process = subprocess.Popen(
+        [sys.executable, program],
+        env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    workers = [int(pid) for pid in process.stdout.readline().split()]
+    assert len(workers) == 2
+    process.kill()
+    process.wait()
+    end = time.time() + 30
+    while any(is_running(pid) for pid in workers):
+        assert time.time() < end
+        time.sleep(0.1)
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # One that has ended stays in the list until somebody asks how.
+    stat = pathlib.Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 class Frames(Images):
@@ -158,7 +206,7 @@ class Frames(Images):
 
 
 def test_video_examples_stay_in_their_video_and_within_reach():
-    videos = (Video("a", 0, (0, 2, 4, 6, 20)), Video("b", 5, tuple(range(8))))
+    videos = (VideoRecords("a", 0, (0, 2, 4, 6, 20)), VideoRecords("b", 5, tuple(range(8))))
     draw = VideoDraw(Frames(13), videos, Augmentation(), reach=5)
     for index in range(13):
         for seed in range(5):
@@ -176,7 +224,7 @@ def test_video_examples_stay_in_their_video_and_within_reach():
 
 
 def test_videos_kept_for_validation_are_never_drawn(monkeypatch, tmp_path):
-    every = tuple(Video(name, 3 * i, (0, 1, 2)) for i, name in enumerate("abc"))
+    every = tuple(VideoRecords(name, 3 * i, (0, 1, 2)) for i, name in enumerate("abc"))
     monkeypatch.setattr(pipeline, "open_davis", lambda *_: (Frames(9), every))
     numbers = Augmentation()
     sets = {"davis16-train": 1.0}

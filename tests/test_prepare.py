@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.data import prepare as command
 from ranet_jax.data.datasets import find_versions, next_version, open_davis, open_saliency
-from ranet_jax.data.prepare import LAYOUTS, prepare
+from ranet_jax.data.prepare import __main__ as command
+from ranet_jax.data.prepare.sets import LAYOUTS, prepare
 from ranet_jax.data.synthetic import write_davis
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.media.images import read_frame
@@ -25,13 +25,13 @@ STRIKE = """
 import os, sys
 from pathlib import Path
 import tensorflow_datasets as tfds
-from ranet_jax.data import datasets, prepare
+from ranet_jax.data.prepare import __main__ as command, builder, sets
 
 point, number = sys.argv.pop(1), int(sys.argv.pop(1))
 owner, name = {
     "reading": (Path, "read_bytes"),
     "written": (tfds.core.DatasetInfo, "write_to_directory"),
-    "renamed": (prepare.shutil, "rmtree"),
+    "renamed": (sets.shutil, "rmtree"),
 }[point]
 function = getattr(owner, name)
 
@@ -44,8 +44,8 @@ def strike(*args, **kwargs):
     return result
 
 setattr(owner, name, strike)
-datasets._PART_BYTES = 4000  # Parts before that of the fifth image are on disk by then.
-prepare.main()
+builder._PART_BYTES = 4000  # Parts before that of the fifth image are on disk by then.
+command.main()
 """
 
 
@@ -275,7 +275,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys,
 def test_data_dir_that_cannot_be_written(tmp_path):
     write_images(tmp_path / "raw", 2)
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"file/segmentation/mine cannot be written .*--data-dir"):
+    with pytest.raises(InputError, match=r"file/segmentation/mine cannot be written"):
         prepare("mine", tmp_path / "raw", tmp_path / "file")
 
 
@@ -307,10 +307,7 @@ def test_only_records_are_left(tmp_path):
     write_images(tmp_path / "raw", 2)
     prepare("mine", tmp_path / "raw", tmp_path / "tfds")
     assert [path.name for path in (tmp_path / "tfds").iterdir()] == ["segmentation"]
-    assert {path.name for path in (tmp_path / "tfds/segmentation/mine").iterdir()} == {
-        "1.0.0",
-        ".lock",
-    }
+    assert [path.name for path in (tmp_path / "tfds/segmentation/mine").iterdir()] == ["1.0.0"]
 
 
 def test_two_runs_do_not_write_at_once(tmp_path):
@@ -319,7 +316,7 @@ def test_two_runs_do_not_write_at_once(tmp_path):
     folder.mkdir(parents=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="another run is writing"):
+        with pytest.raises(InputError, match="another process is writing"):
             prepare("mine", tmp_path / "raw", tmp_path)
     prepare("mine", tmp_path / "raw", tmp_path)
     assert len(open_saliency(tmp_path, "mine")) == 2

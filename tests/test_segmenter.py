@@ -317,3 +317,8 @@ def test_unknown_precision():
 def test_float64_without_x64_is_refused():
     with pytest.raises(InputError, match="jax_enable_x64"):
         Segmenter(*network(), precision="float64")
+
+
+def test_more_objects_than_there_is_room_for():
+    with pytest.raises(InputError, match="17 objects; at most 16 fit at once"):
+        segmenter().compile(17)

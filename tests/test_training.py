@@ -28,14 +28,12 @@ from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
-from ranet_jax.training.loop import (
-    check_finite,
-    make_augmentation,
-    make_model,
-    start_state,
-    train,
-)
-from ranet_jax.training.update import make_optimizer, make_schedule, predict
+from ranet_jax.training import loop, parallel
+from ranet_jax.training.loop import check_finite, train
+from ranet_jax.training.objective import predict
+from ranet_jax.training.optimizer import make_optimizer, make_schedule
+from ranet_jax.training.recipe import make_augmentation, make_model
+from ranet_jax.training.state import start_state
 from ranet_jax.weights.checkpoint import Network, load_network, save_network
 
 ROOT = Path(__file__).parents[1]
@@ -153,12 +151,71 @@ def test_sigterm_saves_first(environment, undisturbed, tmp_path):
         np.testing.assert_array_equal(found[name], leaf, err_msg=name)
 
 
+def test_second_training_in_a_folder_is_refused(environment, tmp_path):
+    work = tmp_path / "run"
+    first = subprocess.Popen(
+        command(work), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for((work / ".lock").exists, first)
+    second = subprocess.run(command(work), env=environment, capture_output=True, text=True)
+    assert second.returncode == 2
+    line = second.stderr.strip().splitlines()[-1]
+    assert f"another process is writing into {work} ({first.pid}: " in line and "train.py" in line
+    assert first.wait() == 0
+    assert steps_in(work) == [1, 2, 3, 4, 5, 6]
+    assert not (work / ".lock").exists()
+
+
+HANGS = """
+import signal, threading
+from ranet_jax.training.loop import catch_signals
+with catch_signals() as stopped:
+    print("ready", flush=True)
+    while not stopped:
+        signal.pause()
+    print("caught", flush=True)
+    threading.Lock().acquire() and threading.Semaphore(0).acquire()
+"""
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_second_interrupt_ends_at_once(environment, first):
+    """A loader that hangs is one that a thread waits for without end."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGS],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(first)
+    assert process.stdout.readline() == "caught\n"
+    process.send_signal(signal.SIGTERM)  # a scheduler may repeat it
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == -signal.SIGINT
+    assert "stopping after this step; Ctrl-C ends at once" in process.stderr.read()
+
+
+def test_a_process_that_got_no_signal_itself_stops_as_well(monkeypatch, tmp_path):
+    """Another process of the run got it, and all stop after the same step."""
+    monkeypatch.setattr(parallel, "is_true_anywhere", lambda _: True)
+    monkeypatch.setattr(loop, "check_ids", lambda *_: None)
+    with pytest.raises(SystemExit) as exit_info:
+        train(tiny_config(), tmp_path / "run")
+    assert exit_info.value.code == 128 + signal.SIGTERM
+    assert steps_in(tmp_path / "run") == [1]
+
+
 def test_sheets_validation_and_workers(environment, tmp_path):
     """One run with all that recipes switch on; its weights are those of a run without."""
     work = tmp_path / "run"
     flags = {"sheet_every": 2, "data.workers": 1, "keep": 1, "steps": 4}
     flags |= {"validation.every": 2, "validation.count": 1, "validation.frames": 4}
-    run(environment, work, **flags)
+    done = run(environment, work, **flags)
+    assert done.stderr == "", "no word of memory that workers leave behind"
     assert sorted(path.name for path in (work / "sheets").iterdir()) == [
         "0000002.png",
         "0000004.png",
@@ -208,7 +265,7 @@ def test_a_run_can_be_loaded_and_started_from(undisturbed):
     assert network.model == small_ranet()
     leaves = leaves_of(undisturbed)
     kernel = network.params["decoder"]["logit"]["kernel"]
-    np.testing.assert_array_equal(kernel, leaves["['average']['decoder']['logit']['kernel']"])
+    np.testing.assert_array_equal(kernel, leaves["['ema_params']['decoder']['logit']['kernel']"])
     state = start_state(small_ranet(), tiny_config(init_from=str(undisturbed)))
     np.testing.assert_array_equal(state.params["decoder"]["logit"]["kernel"], kernel)
 
@@ -217,8 +274,8 @@ DEVICES = """
 import sys, numpy as np, jax, jax.numpy as jnp
 jax.config.update("jax_enable_x64", True)
 from ranet_jax.training import parallel
-from ranet_jax.training import loop as training
-from ranet_jax.training import update as updates
+from ranet_jax.training.state import start_state
+from ranet_jax.training.update import make_update
 from ranet_jax.models.ranet import RANet
 from tests.test_training import tiny_config
 process, processes, port, accumulate, path = sys.argv[1:]
@@ -226,10 +283,10 @@ process, processes = int(process), int(processes)
 parallel.start_processes(f"localhost:{port}" if processes > 1 else None, process, processes)
 config = tiny_config(batch_size=4, precision="float64", accumulate=int(accumulate))
 model = RANet(blocks=(1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k=4)
-state = training.start_state(model, config)
+state = start_state(model, config)
 wide = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
 state = parallel.replicate(jax.tree.map(wide, state))
-update = parallel.parallelize(updates.make_update(model, config))
+update = parallel.parallelize(make_update(model, config))
 generator = np.random.default_rng(0)
 losses = []
 for step in range(2):
@@ -367,6 +424,7 @@ def test_init_from_another_model(tmp_path):
             "model.ranking_rule 'mutli' is none of single, multi",
         ),
         ({"precision": "bf16"}, "precision 'bf16' is none of float32"),
+        ({"precision": "float64"}, "precision 'float64' is none of float32, bfloat16"),
         ({"data": {"sets": {"generated": 0.0}}}, "data.sets must name at least one"),
         ({"validation": {"every": 1, "frames": 2}}, "nothing to score in clip0"),
         ({"data": {"sets": {"ecssd": 1.0}}}, "data.prepare ecssd"),

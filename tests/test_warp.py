@@ -8,7 +8,7 @@ import pytest
 from ranet_jax.data import warp
 from ranet_jax.geometry import box as device
 from ranet_jax.geometry import host_box as boxes
-from ranet_jax.geometry.canvas import Canvas
+from ranet_jax.geometry.canvas import Canvas, fit_image
 from tests.painting import CANVAS, three_objects
 
 NO_WARP = {"spline": 0, "rotation": 0, "scaling": 0, "shift": 0}
@@ -56,10 +56,31 @@ def test_spline_moves_its_control_points_as_asked():
     controls = np.stack(np.meshgrid(np.linspace(0, 800, 4), np.linspace(0, 400, 4)), -1)
     controls = controls.reshape(-1, 2)
     moves = generator.uniform(-60, 60, (16, 2))
-    np.testing.assert_allclose(warp.bend(controls, controls, moves), moves, atol=1e-6)
+    np.testing.assert_allclose(warp.thin_plate_spline(controls, controls, moves), moves, atol=1e-6)
     shift = np.tile([[3.0, -4.0]], (16, 1))
     points = generator.uniform(-100, 900, (50, 2))
-    np.testing.assert_allclose(warp.bend(points, controls, shift), shift[0] + 0 * points, atol=1e-6)
+    np.testing.assert_allclose(
+        warp.thin_plate_spline(points, controls, shift), shift[0] + 0 * points, atol=1e-6
+    )
+
+
+def test_spline_bends_as_little_as_it_can():
+    """By its equations, solved here: U(r) = r^2 log r^2 around the control points, and a plane."""
+    generator = np.random.default_rng(0)
+    controls = generator.uniform(-400, 400, (16, 2))
+    moves = generator.uniform(-60, 60, (16, 2))
+    points = generator.uniform(-500, 500, (50, 2))
+
+    def span(at):
+        squares = np.square((at[:, None] - controls) / 1000).sum(-1)
+        radial = np.where(squares > 0, squares * np.log(np.where(squares > 0, squares, 1)), 0)
+        return np.hstack([radial, np.ones((len(at), 1)), at / 1000])
+
+    system = np.zeros((19, 19))
+    system[:16] = span(controls)
+    system[16:, :16] = system[:16, 16:].T
+    expected = span(points) @ np.linalg.solve(system, np.vstack([moves, np.zeros((3, 2))]))
+    np.testing.assert_allclose(warp.thin_plate_spline(points, controls, moves), expected, atol=1e-6)
 
 
 def displacements(region, seed, **numbers):
@@ -108,7 +129,7 @@ def test_rotation_scaling_and_shift_are_those_asked_for():
 @pytest.mark.parametrize("size", [(480, 854), (300, 400), (400, 300), (1080, 1920), (7, 999)])
 def test_images_are_placed_as_the_canvas_does(size):
     fitted = Canvas(size, CANVAS).fit_labels(np.ones(size, np.uint8))
-    y, x, height, width = warp.fit_image(size, CANVAS)
+    y, x, height, width = fit_image(size, CANVAS)
     expected = np.zeros(CANVAS, np.uint8)
     expected[y : y + height, x : x + width] = 1
     np.testing.assert_array_equal(fitted, expected)
@@ -118,7 +139,7 @@ def test_pixels_outside_the_box_do_not_leak_in():
     image = np.full((*CANVAS, 3), 200, np.uint8)
     image[96:288, 160:608] = 1
     nodes = warp.draw_warp(CANVAS, (0, 0, *CANVAS), np.random.default_rng(0), **NO_WARP)
-    shown = warp.show_frame(image, nodes, np.array([96, 160, 288, 608]), CANVAS)
+    shown = warp.sample_frame(image, nodes, np.array([96, 160, 288, 608]), CANVAS)
     assert (shown == 1).all()
 
 
@@ -128,5 +149,5 @@ def test_labels_are_never_mixed():
     nodes = warp.draw_warp(
         CANVAS, region, np.random.default_rng(0), spline=0.1, rotation=30, scaling=0.2, shift=0
     )
-    shown = warp.show_labels(labels, nodes, *map(np.arange, CANVAS))
+    shown = warp.sample_labels(labels, nodes, *map(np.arange, CANVAS))
     assert set(np.unique(shown)) == {0, 7, 160, 240}

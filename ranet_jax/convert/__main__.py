@@ -1,7 +1,51 @@
-"""Weights of PyTorch in, weights for PyTorch out: python -m ranet_jax.convert."""
+"""Weights of PyTorch in, weights for PyTorch out.
+
+    python -m ranet_jax.convert import SRC DEST   # a released RANet, or an ImageNet ResNet
+    python -m ranet_jax.convert export SRC DEST   # to DEST.npz or DEST.safetensors
+
+No code in a file of PyTorch is ever executed.
+"""
+
+import argparse
+from pathlib import Path
 
 from ranet_jax.errors import run_command
-from ranet_jax.weights.pytorch import main
+from ranet_jax.files import check_destination
+from ranet_jax.weights.checkpoint import load_network, save_network
+from ranet_jax.weights.pytorch import export_tensors, import_network
+from ranet_jax.weights.tensors import write_tensors
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ranet_jax.convert",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    importing = commands.add_parser("import", help="PyTorch file to checkpoint")
+    exporting = commands.add_parser("export", help="checkpoint to .npz or .safetensors")
+    for command in (importing, exporting):
+        command.add_argument("source", type=Path)
+        command.add_argument("destination", type=Path)
+    importing.add_argument(
+        "--rule",
+        choices=("single", "multi"),
+        help="how objects are ranked (default: multi if the file's name says so, else single)",
+    )
+    args = parser.parse_args()
+    if args.command == "import":
+        check_destination(args.destination)
+        ranking_rule = args.rule or ("multi" if "multi" in args.source.name else "single")
+        network = import_network(args.source, ranking_rule)
+        save_network(args.destination, network)
+    else:
+        network = load_network(args.source)
+        write_tensors(args.destination, export_tensors(network))
+    model = network.model
+    print(f"{args.destination}: ResNet {model.blocks}, objects ranked by {model.ranking_rule}")
+
 
 if __name__ == "__main__":
     run_command(main)

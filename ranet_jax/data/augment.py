@@ -13,15 +13,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import Damage, damage_labels
-from ranet_jax.data.warp import draw_warp, fit_image, place_image, show_frame, show_labels
+from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
 from ranet_jax.errors import InputError
+from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Every number of the augmentation. The defaults are those of stage 1 for several objects.
+    """Every number of the augmentation. The defaults are those of stage 1 for one object.
 
     What is called the largest is the end of a uniform distribution around no change.
 
@@ -60,7 +62,7 @@ class Augmentation:
     box_jitter: float = 0.08
     visible: float = 0.25
     cover: bool = False
-    pasted_objects: int = 3
+    pasted_objects: int = 0
     pasted_share: float = 1.0
     distractors: float = 0.0
     lookalikes: float = 0.0
@@ -123,29 +125,8 @@ def _warp_view(
     region = fit_image(mask.shape, canvas, cover=augmentation.cover)
     _, _, height, width = region
     nodes = place_image(nodes, mask.shape, region, flip=flip)
-    labels = show_labels(mask, nodes, *map(np.arange, canvas))
+    labels = sample_labels(mask, nodes, *map(np.arange, canvas))
     return _View(image, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
-
-
-def draw_colours(augmentation: Augmentation, generator: np.random.Generator) -> list[np.ndarray]:
-    """Draws how the colours of both views change: brightness, contrast and saturation.
-
-    Args:
-        augmentation: how much, together and apart.
-        generator: source of randomness.
-
-    Returns:
-        A matrix for the template and one for the current view, float [3, 4], to be multiplied by
-        R, G, B in 0..255 and 1, as `cv2.transform` does.
-    """
-    pair = generator.uniform(-augmentation.colour, augmentation.colour, 3)
-    apart = generator.uniform(-augmentation.colour_apart, augmentation.colour_apart, (2, 3))
-    matrices = []
-    for brightness, contrast, saturation in (1 + pair) * (1 + apart):
-        grey = np.full((3, 1), 1 - saturation) * (0.299, 0.587, 0.114)
-        linear = brightness * contrast * (saturation * np.eye(3) + grey)
-        matrices.append(np.hstack([linear, np.full((3, 1), 127.5 * (1 - contrast))]))
-    return matrices
 
 
 def _make_example(
@@ -192,13 +173,15 @@ def _make_example(
     images = [
         cv2.transform(view.image, colours)
         for view, colours in zip(
-            (template, current), draw_colours(augmentation, generator), strict=True
+            (template, current),
+            draw_colours(augmentation.colour, augmentation.colour_apart, generator),
+            strict=True,
         )
     ]
     return Example(
-        show_frame(images[0], template.nodes, template_box, canvas),
+        sample_frame(images[0], template.nodes, template_box, canvas),
         cut_labels(template_labels, template_box),
-        show_frame(images[1], current.nodes, box, canvas),
+        sample_frame(images[1], current.nodes, box, canvas),
         cut_labels(previous, box),
         cut_labels(labels, box),
     )

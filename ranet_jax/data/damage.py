@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ranet_jax.data.warp import draw_warp, show_labels
+from ranet_jax.data.warp import draw_warp, sample_labels
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _damage_object(
         np.arange(max(0, start - margin), min(limit, start + side + margin))
         for limit, start, side in zip(mask.shape, (y, x), (height, width), strict=True)
     )
-    damaged = show_labels(mask, nodes, rows, columns)
+    damaged = sample_labels(mask, nodes, rows, columns)
 
     limit = strength * damage.growth * np.sqrt(np.count_nonzero(mask))
     radius = round(generator.uniform(-limit, limit))

@@ -5,8 +5,11 @@ the number of worker processes, of devices or of processes, nor from where a run
 So the number of samples drawn is all the state there is.
 """
 
+import multiprocessing
+import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +23,7 @@ from ranet_jax.data.augment import (
     make_static_example,
     make_video_example,
 )
-from ranet_jax.data.datasets import Source, Video, open_davis, open_saliency
+from ranet_jax.data.datasets import Source, VideoRecords, open_davis, open_saliency
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip
@@ -34,6 +37,9 @@ GENERATED = "generated"
 
 Batch = dict[str, np.ndarray]
 """The fields of `Example` stacked, [b, ...], and `origin` int64 [b, 2]: set and record in it."""
+
+Batches = grain.DatasetIterator[Batch]
+"""An iterator that is to be closed, so that its workers end."""
 
 Draw = Callable[[int, np.random.Generator], Example]
 """Makes an example from a record's index and a source of randomness."""
@@ -88,7 +94,7 @@ class VideoDraw(NamedTuple):
     """
 
     source: Source
-    videos: tuple[Video, ...]
+    videos: tuple[VideoRecords, ...]
     augmentation: Augmentation
     reach: int
 
@@ -204,11 +210,19 @@ def _start_worker(worker: int, workers: int) -> None:
     """Sets up a worker process.
 
     OpenCV gets one thread, or all workers would fight for the cores. Signals are left to the main
-    process, which saves first and then stops its workers.
+    process, which saves first and then stops its workers; one that ends without stopping them, as
+    when it is killed, takes them along.
     """
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _end_with_parent() -> None:
+    """Waits until the main process has ended, and ends this one."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def load_batches(
@@ -219,8 +233,8 @@ def load_batches(
     process: int = 0,
     processes: int = 1,
     workers: int = 0,
-) -> Iterator[Batch]:
-    """Loads batches without end.
+) -> Batches:
+    """Loads batches without end; to be closed after use.
 
     Args:
         dataset: of examples.

@@ -5,34 +5,15 @@ photos are some which scikit-image ships inside its wheel, all free of copyright
 """
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from ranet_jax.data.photos import BACKGROUNDS, TEXTURES, read_photo, tint_photo
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import write_mask
-
-_COLOUR = (1.0, 1.0, 1.0)
-# Each photo and its gains of red, green and blue: the grey ones are tinted.
-_PHOTOS = {
-    "astronaut.png": _COLOUR,
-    "brick.png": (1.0, 0.7, 0.58),
-    "chelsea.png": _COLOUR,
-    "coffee.png": _COLOUR,
-    "grass.png": (0.8, 1.0, 0.5),
-    "gravel.png": (1.0, 0.92, 0.82),
-    "hubble_deep_field.jpg": _COLOUR,
-    "ihc.png": _COLOUR,
-    "retina.jpg": _COLOUR,
-    "rocket.jpg": _COLOUR,
-}
-# The retina is a disc on black; Hubble's sky and the rocket's are too plain for an object.
-_BACKGROUNDS = [name for name in _PHOTOS if name != "retina.jpg"]
-_TEXTURES = [name for name in _PHOTOS if name not in ("hubble_deep_field.jpg", "rocket.jpg")]
 
 MAX_OBJECTS = 5
 _VERTICES = 256
@@ -85,8 +66,8 @@ def generate_clip(
     scene, light, *own = (
         np.random.default_rng(seed) for seed in generator.integers(2**63, size=2 + objects)
     )
-    background = scene.choice(_BACKGROUNDS)
-    textures = scene.permutation([name for name in _TEXTURES if name != background])[:objects]
+    background = scene.choice(BACKGROUNDS)
+    textures = scene.permutation([name for name in TEXTURES if name != background])[:objects]
     clip = _pan_background(scene, background, frames, size)
     masks = np.zeros((frames, *size), np.uint8)
     motions = _place_objects(own, frames, size)
@@ -133,25 +114,6 @@ def write_davis(
         listing.write_text("\n".join([*names, name]) + "\n")
 
 
-@cache
-def _read_photo(name: str) -> np.ndarray:
-    """Reads a photo from scikit-image's files; its loaders would rather download some of them."""
-    try:
-        import skimage
-    except ImportError:
-        raise InputError(
-            "generated clips use the photos of scikit-image, which is not installed; "
-            "pip install ranet-jax[demo]"
-        ) from None
-    return read_frame(Path(skimage.__file__).parent / "data" / name)
-
-
-def _tint(generator: np.random.Generator, picture: np.ndarray, name: str) -> np.ndarray:
-    """Colours a grey photo, and varies the colours of any."""
-    gains = np.array(_PHOTOS[name]) * generator.uniform(0.85, 1.1, 3)
-    return np.clip(picture * gains, 0, 255).astype(np.uint8)
-
-
 def _drift(generator: np.random.Generator, frames: int, low: float, high: float) -> np.ndarray:
     """A quantity that changes smoothly and stays within its limits, float [t]."""
     amplitude = generator.uniform(0.4, 1) * (high - low) / 2
@@ -176,11 +138,11 @@ def _pan_background(
     generator: np.random.Generator, name: str, frames: int, size: tuple[int, int]
 ) -> np.ndarray:
     """Shows the part of a photo that a slowly moving camera sees, uint8 [t, h, w, 3]."""
-    photo = _read_photo(name)
+    photo = read_photo(name)
     height, width = size
     zoom = 1.2 * max(height / photo.shape[0], width / photo.shape[1])
     photo = _resize(photo, (round(photo.shape[0] * zoom), round(photo.shape[1] * zoom)))
-    photo = _tint(generator, photo[:, :: generator.choice([-1, 1])], name)
+    photo = tint_photo(generator, photo[:, :: generator.choice([-1, 1])], name)
     slack = (np.array(photo.shape[1::-1]) - size[::-1]) / 2
     look = generator.uniform(-0.5, 0.5, 2) * slack
     pan = np.stack([_drift(generator, frames, -0.05, 0.05) * width for _ in range(2)], -1)
@@ -281,7 +243,7 @@ def _dress_object(
     Returns:
         The texture, uint8 [s, s, 3], and the warps, float [t, 2, 3], that lay it on the object.
     """
-    photo = _read_photo(name)
+    photo = read_photo(name)
     reach = np.abs(motion.outlines).max()
     pixels = int(np.ceil(2 * reach * np.sqrt(np.linalg.det(motion.linear).max())))
     # Within the middle 70 %: there a photo has its subject, and the retina no black corners.
@@ -292,7 +254,7 @@ def _dress_object(
     )
     patch = _resize(photo[top : top + side, left : left + side], (pixels, pixels))
     warps = _aim(motion.linear * (2 * reach / pixels), (pixels, pixels), motion.centres)
-    return _tint(generator, patch, name), warps
+    return tint_photo(generator, patch, name), warps
 
 
 def _expose_frames(generator: np.random.Generator, clip: np.ndarray) -> np.ndarray:

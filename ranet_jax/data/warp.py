@@ -7,6 +7,7 @@ same nodes, agree at any zoom, and an image is interpolated only once.
 
 import cv2
 import numpy as np
+from scipy.interpolate import RBFInterpolator
 
 SPACING = 16
 """Pixels of the canvas between two nodes."""
@@ -15,7 +16,7 @@ _CONTROLS = 4
 """Control points along each side: 16 in all, as in the paper."""
 
 
-def bend(points: np.ndarray, controls: np.ndarray, moves: np.ndarray) -> np.ndarray:
+def thin_plate_spline(points: np.ndarray, controls: np.ndarray, moves: np.ndarray) -> np.ndarray:
     """Evaluates the thin-plate spline that moves each control point as given.
 
     Args:
@@ -28,18 +29,8 @@ def bend(points: np.ndarray, controls: np.ndarray, moves: np.ndarray) -> np.ndar
     """
     # The spline does not depend on the unit of length, its linear system's conditioning does.
     unit = np.ptp(controls, axis=0).max()
-
-    def span(at: np.ndarray) -> np.ndarray:
-        """The spline's k radial and three affine functions at some points, [n, k + 3]."""
-        squares = np.square((at[:, None] - controls) / unit).sum(-1)
-        radial = squares * np.log(np.maximum(squares, np.finfo(float).tiny))
-        return np.hstack([radial, np.ones((len(at), 1)), at / unit])
-
-    k = len(controls)
-    system = np.zeros((k + 3, k + 3))
-    system[:k] = span(controls)
-    system[k:, :k] = system[:k, k:].T
-    return span(points) @ np.linalg.solve(system, np.vstack([moves, np.zeros((3, 2))]))
+    spline = RBFInterpolator(controls / unit, moves, kernel="thin_plate_spline")
+    return spline(points / unit)
 
 
 def draw_warp(
@@ -85,27 +76,8 @@ def draw_warp(
     points = (grid - centre - offset) @ turn
     ticks = np.linspace(-0.5, 0.5, _CONTROLS)
     controls = np.stack(np.meshgrid(ticks, ticks), -1).reshape(-1, 2) * sides
-    points += bend(points, controls, moves) + centre
+    points += thin_plate_spline(points, controls, moves) + centre
     return points.T.reshape(2, len(rows), len(columns)).astype(np.float32)
-
-
-def fit_image(
-    size: tuple[int, int], canvas: tuple[int, int], *, cover: bool = False
-) -> tuple[int, int, int, int]:
-    """Where `geometry.canvas.Canvas` puts an image on the canvas.
-
-    Args:
-        size: height and width of the image.
-        canvas: height and width.
-        cover: whether the image is to cover the canvas, with parts of it outside, where a `Canvas`
-            fits all of it in.
-
-    Returns:
-        y, x, height and width of the image on the canvas.
-    """
-    scale = (max if cover else min)(canvas[0] / size[0], canvas[1] / size[1])
-    height, width = (max(2, int(side * scale + 1e-6) // 2 * 2) for side in size)
-    return (canvas[0] - height) // 2, (canvas[1] - width) // 2, height, width
 
 
 def place_image(
@@ -116,7 +88,7 @@ def place_image(
     Args:
         nodes: of the warp, in pixels of the canvas.
         size: height and width of the image.
-        region: where the image is on the canvas, see `fit_image`.
+        region: where the image is on the canvas, see `geometry.canvas.fit_image`.
         flip: whether the image is mirrored, left to right.
 
     Returns:
@@ -147,7 +119,7 @@ def _locate(nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
     return nodes
 
 
-def show_labels(
+def sample_labels(
     labels: np.ndarray, nodes: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> np.ndarray:
     """Looks at labels through a warp: nearest neighbour, 0 outside.
@@ -164,7 +136,7 @@ def show_labels(
     return cv2.remap(labels, *_locate(nodes, rows, columns), cv2.INTER_NEAREST)
 
 
-def show_frame(
+def sample_frame(
     image: np.ndarray, nodes: np.ndarray, box: np.ndarray, canvas: tuple[int, int]
 ) -> np.ndarray:
     """Looks at a box of the canvas through a warp, enlarged to the canvas: half-pixel bilinear.

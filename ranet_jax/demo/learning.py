@@ -24,7 +24,8 @@ from ranet_jax.machine import describe_processor
 from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.media.overlay import paint_overlay, write_video
 from ranet_jax.models.ranet import RANet, init_params
-from ranet_jax.training.loop import make_model, train
+from ranet_jax.training.loop import train
+from ranet_jax.training.recipe import make_model
 from ranet_jax.training.validation import Clip, generate_clips
 from ranet_jax.weights.checkpoint import Network, save_network
 

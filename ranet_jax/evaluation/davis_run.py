@@ -1,8 +1,6 @@
 """Segmenting a split of DAVIS and scoring the masks: what `evaluate.py` runs."""
 
 import argparse
-import os
-import shutil
 import time
 import zipfile
 from collections.abc import Callable
@@ -16,7 +14,8 @@ from ranet_jax.data.davis import SPLITS, Sequence, find_sequences
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import report
 from ranet_jax.evaluation.metrics import average, score_folders
-from ranet_jax.machine import describe_machine
+from ranet_jax.files import replace_file, replace_folder
+from ranet_jax.machine import count_cores, describe_machine
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import is_hidden
 from ranet_jax.media.masks import read_mask, write_mask
@@ -66,11 +65,8 @@ def segment_sequence(
         tracker = segmenter.start(frame, labels, params)
     except InputError as error:
         raise InputError(f"{sequence.masks[0]}: {error}") from None
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     seconds = []
-    try:
+    with replace_folder(folder) as unfinished:
         for path in sequence.frames:
             if path != sequence.frames[0]:
                 frame = read_frame(path)
@@ -82,12 +78,6 @@ def segment_sequence(
                 seconds.append(time.perf_counter() - start)
             write_mask(unfinished / f"{path.stem}.png", labels)
             report_frame()
-    except BaseException:
-        shutil.rmtree(unfinished)
-        raise
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
     return seconds
 
 
@@ -157,15 +147,14 @@ def write_submission(folder: Path, sequences: list[Sequence], path: Path) -> Non
         sequences: which to pack.
         path: the zip; appears under its name only when it is complete.
     """
-
-    def write(unfinished: Path) -> None:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-            for sequence in sequences:
-                for mask in sequence.masks:
-                    name = f"{sequence.name}/{mask.name}"
-                    archive.write(folder / name, name)
-
-    report.replace_file(path, write)
+    with (
+        replace_file(path) as unfinished,
+        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for sequence in sequences:
+            for mask in sequence.masks:
+                name = f"{sequence.name}/{mask.name}"
+                archive.write(folder / name, name)
 
 
 def check_out(out: Path, data_dir: Path) -> None:
@@ -293,7 +282,7 @@ def evaluate(
             results or out,
             {sequence.name: sequence.masks for sequence in sequences},
             binary=split.binary,
-            processes=min(os.cpu_count() or 1, len(sequences)),
+            processes=min(count_cores(), len(sequences)),
         )
         summary["scores"] = average([one for objects in scores.values() for one in objects])
         report.write_csv(out, set_name, scores)

@@ -20,7 +20,7 @@ from ranet_jax.models.ranking import CELL, correlate, split_labels, weigh_stream
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.protocol import State, build, find_slots
 from ranet_jax.segmenter import find_ids
-from ranet_jax.training.update import predict
+from ranet_jax.training.objective import predict_labels
 from ranet_jax.weights.checkpoint import Network
 
 
@@ -244,9 +244,7 @@ def draw_examples(
 
     @jax.jit
     def run(params: Any, batch: dict[str, Array]) -> Array:
-        logits, present = predict(model, params, batch, slots, jnp.float32)
-        probability = find_probability(logits, present, model.activation)[0]
-        return choose_labels(jnp.moveaxis(probability, 0, -1), model.activation)
+        return predict_labels(model, params, batch, slots, jnp.float32)[0]
 
     batches = [{name: array[None] for name, array in example.items()} for example in examples]
     predictions = np.stack([np.asarray(run(network.params, batch)) for batch in batches])

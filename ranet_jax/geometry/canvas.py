@@ -24,6 +24,26 @@ def _keep_object(fitted: np.ndarray, labels: np.ndarray, lost: int) -> None:
             return
 
 
+def fit_image(
+    size: tuple[int, int], canvas: tuple[int, int], *, cover: bool = False
+) -> tuple[int, int, int, int]:
+    """Where an image is put on the canvas: aspect kept, both sides made even, centred.
+
+    Args:
+        size: height and width of the image.
+        canvas: height and width.
+        cover: whether the image is to cover the canvas, with parts of it outside; if not, all of it
+            fits in.
+
+    Returns:
+        y, x, height and width of the image on the canvas.
+    """
+    scale = (max if cover else min)(canvas[0] / size[0], canvas[1] / size[1])
+    # A panorama still keeps two rows; the epsilon keeps 0.999... of an exact fit from losing two.
+    height, width = (max(2, int(side * scale + 1e-6) // 2 * 2) for side in size)
+    return (canvas[0] - height) // 2, (canvas[1] - width) // 2, height, width
+
+
 class Canvas:
     """The place of a video's frames on the canvas.
 
@@ -38,12 +58,8 @@ class Canvas:
         """Places frames of `size` (height, width) on a canvas of `canvas` (height, width)."""
         self.size = size
         self._canvas = canvas
-        h, w = size
-        scale = min(canvas[0] / h, canvas[1] / w)
-        # A panorama still keeps two rows; the epsilon keeps 0.999... of an exact fit from losing
-        # two.
-        self._scaled = tuple(max(2, int(side * scale + 1e-6) // 2 * 2) for side in (h, w))
-        self._start = tuple((c - s) // 2 for c, s in zip(canvas, self._scaled, strict=True))
+        y, x, h, w = fit_image(size, canvas)
+        self._start, self._scaled = (y, x), (h, w)
 
     def _place(self, scaled: np.ndarray) -> np.ndarray:
         """Centres a scaled image on an empty canvas."""

@@ -1,7 +1,6 @@
 """What a training run tells: progress bar, metrics.jsonl and TensorBoard events."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,11 @@ from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
+from ranet_jax.files import replace_text
 from ranet_jax.training.parallel import process_index
 
 
-class Journal:
+class RunLog:
     """Shows and records the metrics of a run; process 0 alone writes."""
 
     def __init__(self, work: Path, start: int, steps: int, batch_size: int) -> None:
@@ -50,7 +50,7 @@ class Journal:
             self._lines = _reopen(work / "metrics.jsonl", start)
             self._events = SummaryWriter(str(work / "tensorboard"), purge_step=start + 1)
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "RunLog":
         self._progress.start()
         return self
 
@@ -118,7 +118,5 @@ def _reopen(path: Path, start: int) -> TextIO:
     """Opens metrics.jsonl for more lines, without those of steps after `start`."""
     old = path.read_text().splitlines() if path.exists() else []
     kept = [line for line in old if line.endswith("}") and json.loads(line)["step"] <= start]
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text("".join(f"{line}\n" for line in kept))
-    os.replace(unfinished, path)
+    replace_text(path, "".join(f"{line}\n" for line in kept))
     return path.open("a")

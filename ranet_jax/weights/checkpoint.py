@@ -1,22 +1,23 @@
-"""Networks on disk, with orbax."""
+"""Networks on disk: what they are and whether their tensors fit; `storage` reads and writes."""
 
 import dataclasses
-import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
-from orbax.checkpoint import v1 as ocp
 
 from ranet_jax.errors import InputError
+from ranet_jax.files import check_destination
 from ranet_jax.models.ranet import RANet, abstract_params
 from ranet_jax.models.ranking import CELL
 from ranet_jax.protocol import RELEASED, Protocol
-
-# orbax reports what it cannot read in warnings of many lines; here the error says it in one.
-for _name in ("absl", "asyncio"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)
+from ranet_jax.weights.storage import (
+    find_newest,
+    naming_damage,
+    read_stored,
+    read_tree,
+    write_tree,
+)
 
 RUN_FOLDER = "checkpoints"
 """Where a training run keeps its checkpoints, below its work folder."""
@@ -73,12 +74,6 @@ def build_model(description: dict[str, Any]) -> RANet:
     return RANet(**fields)
 
 
-def check_destination(path: Path) -> None:
-    """Refuses a path that exists, because nothing already written may be lost."""
-    if path.exists():
-        raise InputError(f"{path} exists already; choose another name or remove it")
-
-
 def save_network(path: Path, network: Network) -> None:
     """Writes a network; the folder appears under its name only when it is complete.
 
@@ -91,7 +86,7 @@ def save_network(path: Path, network: Network) -> None:
     """
     check_destination(path)
     tree = {"params": network.params, "unused": network.unused}
-    ocp.save(path.resolve(), tree, custom_metadata=describe_network(network))
+    write_tree(path, tree, describe_network(network))
 
 
 def build_protocol(description: dict[str, Any]) -> Protocol:
@@ -145,54 +140,29 @@ def load_network(path: Path, canvas: tuple[int, int] | None = None) -> Network:
         raise InputError(
             f"checkpoint {path} does not exist; make one with python -m ranet_jax.convert"
         )
-    try:
-        if (path / RUN_FOLDER).is_dir():
-            path = _find_newest(path / RUN_FOLDER)
-        metadata = ocp.metadata(path.resolve())
-        model = build_model(metadata.custom_metadata["model"])
-        protocol = build_protocol(metadata.custom_metadata)
-        stored = metadata.metadata
-        name = next((name for name in AVERAGES if name in stored), "params")
-        stored_params = stored[name]
-    except InputError:
-        raise
-    except Exception as error:  # orbax raises many kinds, and each means the same to the user
-        raise _describe_damage(path, error) from None
+    if not path.is_dir():
+        raise InputError(
+            f"checkpoint {path} is a file, but a checkpoint is a folder; {_advise(path)}"
+        )
+    if (path / RUN_FOLDER).is_dir():
+        path = find_newest(path / RUN_FOLDER)
+    stored = read_stored(path)
+    with naming_damage(path, "write it again"):
+        model = build_model(stored.description["model"])
+        protocol = build_protocol(stored.description)
+        name = next((name for name in AVERAGES if name in stored.tree), "params")
+        stored_params = stored.tree[name]
     check_params(stored_params, model, f"checkpoint {path}")
     model = change_canvas(model, canvas, f"checkpoint {path}")
-    try:
-        # As NumPy arrays, whatever device they were saved from.
-        wanted = {key: _make_abstract(stored[key], key in (name, "unused")) for key in stored}
-        tree = ocp.load(path.resolve(), wanted)
-    except Exception as error:
-        raise _describe_damage(path, error) from None
+    tree = read_tree(path, stored, lambda key: key in (name, "unused"))
     return Network(model, tree[name], tree.get("unused", {}), protocol)
 
 
-def _make_abstract(tree: Any, wanted: bool) -> Any:
-    """What tells orbax to read a tree as NumPy arrays, or to leave it where it is."""
-    return jax.tree.map(lambda x: np.empty(x.shape, x.dtype) if wanted else ocp.PLACEHOLDER, tree)
-
-
-def _find_newest(folder: Path) -> Path:
-    """The newest complete checkpoint of a run."""
-    with ocp.training.Checkpointer(folder.resolve()) as checkpointer:
-        if checkpointer.latest is None:
-            raise InputError(f"{folder} holds no complete checkpoint yet")
-        return folder / str(checkpointer.latest.step)
-
-
-def _describe_damage(path: Path, error: Exception) -> InputError:
-    """What to say of a checkpoint that orbax cannot read."""
-    return InputError(
-        f"checkpoint {path} is half written or not of ranet_jax ({_first_line(error)}); "
-        "write it again"
-    )
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of what an error says, or its kind."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _advise(path: Path) -> str:
+    """What to do about a file that was given where a checkpoint is needed."""
+    if path.suffix in (".pth", ".pt", ".npz", ".safetensors"):
+        return f"make one of it with python -m ranet_jax.convert import {path} DIR"
+    return "give one of ranet_jax.convert, or the folder of a training run"
 
 
 def check_params(params: Any, model: RANet, what: str) -> None:
@@ -242,81 +212,3 @@ def compare_shapes(
     ]
     if problems:
         raise InputError(f"{what}: {'; '.join(problems)}")
-
-
-class RunCheckpoints:
-    """The checkpoints of a training run: written beside the training, kept by age and by score.
-
-    A checkpoint gets its name when it is complete. Whenever a run is killed, the newest one is
-    whole.
-    """
-
-    def __init__(self, work: Path, description: dict[str, Any], keep: int, keep_best: int) -> None:
-        """Opens or starts the checkpoints of a run.
-
-        Args:
-            work: folder of the run.
-            description: JSON kept with every checkpoint: `model` and `config`.
-            keep: how many of the newest to keep.
-            keep_best: how many of those with the highest score to keep as well.
-        """
-        policies = ocp.training.preservation_policies
-        self._folder = work / RUN_FOLDER
-        self._description = description
-        self._checkpointer = ocp.training.Checkpointer(
-            self._folder.resolve(),
-            # Whether to save is decided by the training loop alone.
-            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=policies.AnyPreservationPolicy(
-                [
-                    policies.LatestN(keep),
-                    policies.BestN(
-                        get_metric_fn=lambda metrics: metrics["score"],
-                        n=keep_best,
-                        keep_checkpoints_without_metrics=False,
-                    ),
-                ]
-            ),
-            cleanup_tmp_directories=True,
-        )
-
-    def save(self, step: int, state: Any, score: float | None) -> None:
-        """Starts to write a checkpoint; waits for the one before, not for this one."""
-        metrics = None if score is None else {"score": score}
-        self._checkpointer.save_async(
-            step, state, metrics=metrics, custom_metadata=self._description
-        )
-
-    def read_description(self) -> dict[str, Any] | None:
-        """The description kept with the newest checkpoint; None where there is none yet."""
-        latest = self._checkpointer.latest
-        return None if latest is None else self._checkpointer.metadata(latest.step).custom_metadata
-
-    def restore(self, state: Any) -> Any:
-        """Reads the newest checkpoint.
-
-        Args:
-            state: a tree of the shapes and dtypes to read.
-
-        Returns:
-            The state as NumPy arrays.
-
-        Raises:
-            InputError: the checkpoint is damaged.
-        """
-        step = self._checkpointer.latest.step
-        abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), state)
-        try:
-            return self._checkpointer.load(step, abstract)
-        except Exception as error:  # as in load_network
-            raise InputError(
-                f"checkpoint {self._folder / str(step)} is damaged ({_first_line(error)}); delete "
-                "it to go on from the one before"
-            ) from None
-
-    def __enter__(self) -> "RunCheckpoints":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Waits until everything is written, also when the run ends with an error."""
-        self._checkpointer.close()

@@ -13,12 +13,12 @@ import safetensors
 import safetensors.numpy
 
 from ranet_jax.errors import InputError
+from ranet_jax.files import check_destination, replace_file
 from ranet_jax.weights.checkpoint import (
     Network,
     build_model,
     build_protocol,
     change_canvas,
-    check_destination,
     check_params,
     describe_network,
 )
@@ -76,10 +76,9 @@ def write_packed(path: Path, network: Network) -> None:
         raise InputError(f"{path} must end in .safetensors")
     check_destination(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
     description = {_KEY: json.dumps(describe_network(network))}
-    safetensors.numpy.save_file(pack_params(network.params), unfinished, description)
-    unfinished.rename(path)
+    with replace_file(path) as unfinished:
+        safetensors.numpy.save_file(pack_params(network.params), unfinished, description)
 
 
 def read_packed(path: Path, canvas: tuple[int, int] | None = None) -> Network:

@@ -1,27 +1,17 @@
-"""Weights of PyTorch in, weights for PyTorch out.
+"""PyTorch's names: the only module that knows them. What `python -m ranet_jax.convert` runs."""
 
-    python -m ranet_jax.convert import SRC DEST   # a released RANet, or an ImageNet ResNet
-    python -m ranet_jax.convert export SRC DEST   # to DEST.npz or DEST.safetensors
-
-This is the only module that knows PyTorch's names.
-"""
-
-import argparse
-import pickle
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import flax.traverse_util
 import numpy as np
-import safetensors.numpy
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
-from ranet_jax.weights import checkpoint
-from ranet_jax.weights.checkpoint import Network
+from ranet_jax.weights.checkpoint import Network, compare_shapes
+from ranet_jax.weights.tensors import read_tensors
 
 BACKBONE = "base_model."
 
@@ -139,74 +129,6 @@ def _torch_shapes(model: RANet) -> dict[str, tuple[int, ...]]:
     }
 
 
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Reads a file of named tensors.
-
-    Args:
-        path: `.pth` or `.pt` (PyTorch, tensors alone: nothing in it is ever executed),
-            `.safetensors`, or `.npz`.
-
-    Returns:
-        float32 arrays by name; wrappers such as `state_dict` and `module.` are taken off.
-
-    Raises:
-        InputError: missing, unreadable, or holding something else than tensors.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist or is no file")
-    try:
-        if path.suffix in (".pth", ".pt"):
-            tensors = _read_torch(path)
-        elif path.suffix == ".safetensors":
-            tensors = safetensors.numpy.load_file(path)
-        elif path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                tensors = dict(arrays)
-        else:
-            raise InputError(f"{path} is none of .pth, .pt, .safetensors and .npz")
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        zipfile.BadZipFile,
-        safetensors.SafetensorError,
-    ) as error:
-        raise InputError(f"{path} is damaged or not what its ending says ({error})") from None
-    if tensors and all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): array for name, array in tensors.items()}
-    # BatchNorm's running statistics have no place in instance normalisation.
-    dropped = ("num_batches_tracked", "running_mean", "running_var")
-    return {
-        name: array.astype(np.float32)
-        for name, array in tensors.items()
-        if not name.endswith(dropped)
-    }
-
-
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    """Reads a PyTorch file without ever executing what is in it."""
-    try:
-        import torch
-    except ImportError:
-        raise InputError(
-            f"{path} needs PyTorch to be read; pip install 'ranet-jax[torch]', "
-            "or convert it to .npz"
-        ) from None
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{path} is not a plain file of tensors, and nothing else is ever loaded ({reason}); "
-            "save model.state_dict() instead of the model"
-        ) from None
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not all(torch.is_tensor(x) for x in loaded.values()):
-        raise InputError(f"{path} holds no dictionary of tensors; save model.state_dict() into it")
-    return {name: tensor.float().numpy() for name, tensor in loaded.items()}
-
-
 def _guess_blocks(names: list[str]) -> tuple[int, ...]:
     """The known ResNet whose blocks are nearest to those named; missing ones are reported later."""
     counts = [
@@ -231,7 +153,8 @@ def import_network(path: Path, ranking_rule: str) -> Network:
         The network. From a ResNet, all but the encoder is untrained, drawn with seed 0.
 
     Raises:
-        InputError: names every missing, extra and misshapen tensor.
+        InputError: names every missing, extra and misshapen tensor, and those with numbers that are
+            not finite.
     """
     tensors = read_tensors(path)
     unused = {}
@@ -254,11 +177,17 @@ def import_network(path: Path, ranking_rule: str) -> Network:
     else:
         some = ", ".join(list(tensors)[:3]) or "none"
         raise InputError(f"{path} is neither a RANet nor a ResNet (its first tensors: {some})")
-    checkpoint.compare_shapes(
+    compare_shapes(
         {name: array.shape for name, array in (found | unused).items()},
         expected | expected_unused,
         f"{path} does not fit RANet with a ResNet of {model.blocks} blocks",
     )
+    broken = [name for name, array in found.items() if not np.isfinite(array).all()]
+    if broken:
+        raise InputError(
+            f"{path} has NaN or infinity in {len(broken)} tensors ({', '.join(broken[:3])}), so "
+            "that no network comes of it; take the weights of an earlier step"
+        )
     places = map_names(model)
     params |= {places[name].path: places[name].import_array(found[name]) for name in expected}
     return Network(model, flax.traverse_util.unflatten_dict(params, sep="/"), unused)
@@ -290,56 +219,3 @@ def export_tensors(network: Network) -> dict[str, np.ndarray]:
     }
     zeros = {name: np.zeros(shape, np.float32) for name, shape in UNUSED.items()}
     return tensors | zeros | {name: np.asarray(x) for name, x in network.unused.items()}
-
-
-def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
-    """Writes named arrays; the file appears under its name only when it is complete.
-
-    Args:
-        path: `.npz` or `.safetensors`.
-        tensors: arrays by name.
-
-    Raises:
-        InputError: another ending, or the file exists.
-    """
-    if path.suffix not in (".npz", ".safetensors"):
-        raise InputError(f"{path} is neither .npz nor .safetensors")
-    checkpoint.check_destination(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    if path.suffix == ".npz":
-        np.savez(partial, **tensors)
-    else:
-        safetensors.numpy.save_file(tensors, partial)
-    partial.rename(path)
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ranet_jax.convert",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    importing = commands.add_parser("import", help="PyTorch file to checkpoint")
-    exporting = commands.add_parser("export", help="checkpoint to .npz or .safetensors")
-    for command in (importing, exporting):
-        command.add_argument("source", type=Path)
-        command.add_argument("destination", type=Path)
-    importing.add_argument(
-        "--rule",
-        choices=("single", "multi"),
-        help="how objects are ranked (default: multi if the file's name says so, else single)",
-    )
-    args = parser.parse_args()
-    if args.command == "import":
-        checkpoint.check_destination(args.destination)
-        ranking_rule = args.rule or ("multi" if "multi" in args.source.name else "single")
-        network = import_network(args.source, ranking_rule)
-        checkpoint.save_network(args.destination, network)
-    else:
-        network = checkpoint.load_network(args.source)
-        write_tensors(args.destination, export_tensors(network))
-    model = network.model
-    print(f"{args.destination}: ResNet {model.blocks}, objects ranked by {model.ranking_rule}")

@@ -1,20 +1,16 @@
-"""Prepares a training set: python -m ranet_jax.data.prepare NAME --source DIR.
+"""Finds the files of a training set, checks them, and writes them as records.
 
 Every image and mask is decoded first; those that cannot be used are left out and reported. Records
 get their name when all of them are written, so that an interrupted run leaves none to be read.
 """
 
-import argparse
-import fcntl
 import io
-import logging
 import re
 import shutil
-import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,14 +23,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ranet_jax.data.datasets import (
     DATA_DIR,
-    Pair,
-    Segmentation,
+    FOLDER,
     find_versions,
     next_version,
     suggest_other,
 )
 from ranet_jax.data.davis import SPLITS, find_sequences
-from ranet_jax.errors import InputError, run_command
+from ranet_jax.data.prepare.builder import Pair, SetBuilder
+from ranet_jax.errors import InputError
+from ranet_jax.files import lock_folder
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import IMAGE_SUFFIXES, list_images
 from ranet_jax.media.masks import read_foreground, read_mask
@@ -170,13 +167,13 @@ def write_records(
     for pair in pairs if name in SPLITS else []:
         sequence, number = pair.name.split("/")
         videos.setdefault(sequence, []).append(int(number))
-    folder = data_dir / Segmentation.name / name
-    with _lock(folder):
+    folder = data_dir / FOLDER / name
+    with lock_folder(folder):
         # Of runs that were killed: with the lock there is none that still writes.
         for unfinished in folder.glob("incomplete.*"):
             shutil.rmtree(unfinished)
         version = next_version(data_dir, name)
-        builder = Segmentation(name, version, data_dir, pairs, videos, report_record)
+        builder = SetBuilder(name, version, data_dir, pairs, videos, report_record)
         tfds.disable_progress_bar()
         # TFDS makes a folder for downloads and tells of them, but there are none.
         with TemporaryDirectory() as downloads, redirect_stdout(io.StringIO()):
@@ -185,22 +182,6 @@ def write_records(
         for version in old:
             shutil.rmtree(version)
     return new
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Makes a folder and keeps other runs out of it; the system unlocks it when a run is killed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error}); choose --data-dir") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another run is writing to {folder}; wait for it") from None
-        yield
 
 
 def prepare(
@@ -270,31 +251,3 @@ def _count(left_out: LeftOut) -> str:
     """Counts what is left out, by reason."""
     counts = [f"{reason}: {len(files)}" for reason, files in left_out.items() if files]
     return ", ".join(counts) or "nothing"
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m ranet_jax.data.prepare", description=__doc__)
-    known = ", ".join([*SPLITS, *LAYOUTS])
-    parser.add_argument("name", help=f"{known}, or a name for a folder of your own")
-    parser.add_argument("--source", type=Path, required=True, help="folder the set was unpacked to")
-    parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="where records go")
-    parser.add_argument("--images", help="folder of images in the source, if not the usual one")
-    parser.add_argument("--masks", help="folder of masks in the source, if not the usual one")
-    parser.add_argument("--overwrite", action="store_true", help="prepare again what is prepared")
-    args = parser.parse_args()
-    if (args.images is None) != (args.masks is None):
-        raise InputError("give both --images and --masks, or neither")
-    layout = (args.images, args.masks) if args.images else None
-    if layout and args.name in SPLITS:
-        raise InputError("--images and --masks are for saliency sets; DAVIS has folders of its own")
-    # TFDS warns of every set whose name it does not know.
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    try:
-        prepare(args.name, args.source, args.data_dir, layout, overwrite=args.overwrite)
-    except KeyboardInterrupt:
-        sys.exit(f"interrupted; nothing new in {args.data_dir}")
-
-
-if __name__ == "__main__":
-    run_command(main)

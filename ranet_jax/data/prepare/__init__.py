@@ -1,0 +1,1 @@
+"""Preparing training sets: python -m ranet_jax.data.prepare."""

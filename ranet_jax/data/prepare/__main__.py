@@ -1,0 +1,42 @@
+"""Prepares a training set: python -m ranet_jax.data.prepare NAME --source DIR.
+
+Every image and mask is decoded first; those that cannot be used are left out and reported.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from ranet_jax.data.datasets import DATA_DIR
+from ranet_jax.data.davis import SPLITS
+from ranet_jax.data.prepare.sets import LAYOUTS, prepare
+from ranet_jax.errors import InputError, run_command
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m ranet_jax.data.prepare", description=__doc__)
+    known = ", ".join([*SPLITS, *LAYOUTS])
+    parser.add_argument("name", help=f"{known}, or a name for a folder of your own")
+    parser.add_argument("--source", type=Path, required=True, help="folder the set was unpacked to")
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="where records go")
+    parser.add_argument("--images", help="folder of images in the source, if not the usual one")
+    parser.add_argument("--masks", help="folder of masks in the source, if not the usual one")
+    parser.add_argument("--overwrite", action="store_true", help="prepare again what is prepared")
+    args = parser.parse_args()
+    if (args.images is None) != (args.masks is None):
+        raise InputError("give both --images and --masks, or neither")
+    layout = (args.images, args.masks) if args.images else None
+    if layout and args.name in SPLITS:
+        raise InputError("--images and --masks are for saliency sets; DAVIS has folders of its own")
+    # TFDS warns of every set whose name it does not know.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        prepare(args.name, args.source, args.data_dir, layout, overwrite=args.overwrite)
+    except KeyboardInterrupt:
+        sys.exit(f"interrupted; nothing new in {args.data_dir}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,139 @@
+"""What a recipe says: checked, turned into network, data and augmentation, and compared."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import flax.traverse_util
+import ml_collections
+
+from ranet_jax.data import pipeline
+from ranet_jax.data.augment import Augmentation
+from ranet_jax.data.damage import Damage
+from ranet_jax.data.davis import SPLITS
+from ranet_jax.errors import InputError
+from ranet_jax.models.ranet import RANet, compact_ranet, small_ranet
+from ranet_jax.models.resnet import RESNET_BLOCKS
+from ranet_jax.training import parallel
+from ranet_jax.training.optimizer import make_schedule
+
+FREE_FIELDS = (
+    "log_every",
+    "save_every",
+    "sheet_every",
+    "keep",
+    "keep_best",
+    "validation",
+    "data.workers",
+    "data.data_dir",
+)
+"""What may change when a run goes on, because the result does not depend on it.
+
+A name stands for all fields below it."""
+
+NAMED_MODELS = {"compact": compact_ranet, "small": small_ranet}
+"""Networks of the family that are no RANet of a ResNet's depth alone."""
+
+CHOICES = {
+    "model.name": (*(f"resnet{depth}" for depth in RESNET_BLOCKS), *NAMED_MODELS),
+    "model.ranking_rule": ("single", "multi"),
+    "model.selection": ("ranking", "spatial", "maximum", "features"),
+    "model.activation": ("sigmoid", "softmax"),
+    # Not float64: parameters are float32, and gain nothing from a wider computation.
+    "precision": ("float32", "bfloat16"),
+    "validation.kind": ("davis", "generated"),
+}
+"""Fields that name one of a few things."""
+
+MODEL_FIELDS = ("ranking_rule", "selection", "learned_scores", "use_previous", "activation")
+"""Fields of the network that a recipe sets; all but the first are ablations of the paper."""
+
+
+def check_recipe(config: ml_collections.ConfigDict) -> None:
+    """Refuses a recipe that cannot be trained, before anything is written.
+
+    Args:
+        config: the recipe.
+
+    Raises:
+        InputError: names the field and what it may be.
+    """
+    choices = CHOICES
+    if config.validation.every and config.validation.kind == "davis":
+        choices = choices | {"validation.split": tuple(SPLITS)}
+    for field, known in choices.items():
+        group, _, name = field.rpartition(".")
+        value = (config[group] if group else config)[name]
+        if value not in known:
+            raise InputError(f"{field} {value!r} is none of {', '.join(known)}")
+    asked = 1 if config.augmentation.distractors == 1 else 1 + config.augmentation.pasted_objects
+    if asked > config.model.slots:
+        raise InputError(
+            f"model.slots {config.model.slots} must be above augmentation.pasted_objects "
+            f"{config.augmentation.pasted_objects}: an image has an object of its own"
+        )
+    make_schedule(config)
+    parallel.check_batch_size(config.batch_size, config.accumulate)
+
+
+def make_model(config: ml_collections.ConfigDict) -> RANet:
+    """The network that a recipe asks for."""
+    fields = {name: config.model[name] for name in MODEL_FIELDS}
+    fields["canvas"] = tuple(config.model.canvas)
+    if config.model.name in NAMED_MODELS:
+        return NAMED_MODELS[config.model.name]().clone(**fields)
+    depth = int(config.model.name.removeprefix("resnet"))
+    return RANet(blocks=RESNET_BLOCKS[depth], **fields)
+
+
+def make_augmentation(section: ml_collections.ConfigDict, canvas: tuple[int, int]) -> Augmentation:
+    """The augmentation of a recipe's section, on the network's canvas."""
+    fields = section.to_dict()
+    return Augmentation(**fields | {"canvas": canvas, "damage": Damage(**fields["damage"])})
+
+
+def open_sets(config: ml_collections.ConfigDict, canvas: tuple[int, int]) -> list[pipeline.Set]:
+    """Opens the training sets of a recipe, as `pipeline.open_sets` does."""
+    return pipeline.open_sets(
+        config.data.sets,
+        Path(config.data.data_dir),
+        make_augmentation(config.augmentation, canvas),
+        make_augmentation(config.video_augmentation, canvas),
+        config.data.reach,
+        config.data.left_out,
+    )
+
+
+def flatten_config(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """A recipe as JSON: plain values by their dotted names."""
+    nested = json.loads(config.to_json_best_effort())
+    return flax.traverse_util.flatten_dict(nested, sep=".")
+
+
+def check_same_run(config: ml_collections.ConfigDict, written: dict[str, Any], work: Path) -> None:
+    """Refuses to go on with a run by another recipe; here is what counts as the same run.
+
+    Args:
+        config: the recipe.
+        written: the run's, by `flatten_config`, with which it was started.
+        work: folder of the run.
+
+    Raises:
+        InputError: names the fields that differ, but for `FREE_FIELDS`.
+    """
+    now = flatten_config(config)
+    differing = [
+        f"{name} is {now.get(name)!r} and was {written.get(name)!r}"
+        for name in sorted(now.keys() | written.keys())
+        if now.get(name) != written.get(name) and not _is_free(name)
+    ]
+    if differing:
+        raise InputError(
+            f"{work} holds a run of another recipe: {'; '.join(differing)}; choose another "
+            f"--workdir (with --config.init_from={work} to go on from its weights)"
+        )
+
+
+def _is_free(name: str) -> bool:
+    """Whether a field may change when a run goes on."""
+    return any(name == free or name.startswith(f"{free}.") for free in FREE_FIELDS)
