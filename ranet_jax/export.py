@@ -17,7 +17,6 @@ import argparse
 import dataclasses
 import functools
 import json
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,8 +30,9 @@ from jax import Array
 
 import ranet_jax
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.files import check_destination, replace_folder
 from ranet_jax.protocol import SLOTS, State, build
-from ranet_jax.weights.checkpoint import Network, check_destination, describe_model, load_network
+from ranet_jax.weights.checkpoint import Network, describe_model, load_network
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 """What a file can be written for."""
@@ -173,19 +173,12 @@ def export_network(
             f"--platforms {','.join(platforms)}: choose from {', '.join(PLATFORMS)}, with commas"
         )
     functions = export_functions(network, slots, precision, platforms)
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    with replace_folder(folder) as unfinished:
         (unfinished / "init.jax").write_bytes(functions.init.serialize())
         (unfinished / "step.jax").write_bytes(functions.step.serialize())
         np.savez(unfinished / "weights.npz", **flatten_params(network.params))
         manifest = describe_export(network, functions, slots, precision)
         (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    except BaseException:
-        shutil.rmtree(unfinished)
-        raise
-    unfinished.rename(folder)
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ get their name when all of them are written, so that an interrupted run leaves n
 """
 
 import argparse
-import fcntl
 import io
 import logging
 import re
@@ -13,8 +12,8 @@ import shutil
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from ranet_jax.data.datasets import (
 )
 from ranet_jax.data.davis import SPLITS, find_sequences
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.files import lock_folder
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import IMAGE_SUFFIXES, list_images
 from ranet_jax.media.masks import read_foreground, read_mask
@@ -171,7 +171,7 @@ def write_records(
         sequence, number = pair.name.split("/")
         videos.setdefault(sequence, []).append(int(number))
     folder = data_dir / Segmentation.name / name
-    with _lock(folder):
+    with lock_folder(folder):
         # Of runs that were killed: with the lock there is none that still writes.
         for unfinished in folder.glob("incomplete.*"):
             shutil.rmtree(unfinished)
@@ -185,22 +185,6 @@ def write_records(
         for version in old:
             shutil.rmtree(version)
     return new
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Makes a folder and keeps other runs out of it; the system unlocks it when a run is killed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error}); choose --data-dir") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another run is writing to {folder}; wait for it") from None
-        yield
 
 
 def prepare(

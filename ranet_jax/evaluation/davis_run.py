@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import time
 import zipfile
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from ranet_jax.data.davis import SPLITS, Sequence, find_sequences
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import report
 from ranet_jax.evaluation.metrics import average, score_folders
+from ranet_jax.files import replace_file, replace_folder
 from ranet_jax.machine import describe_machine
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import is_hidden
@@ -66,11 +66,8 @@ def segment_sequence(
         tracker = segmenter.start(frame, labels, params)
     except InputError as error:
         raise InputError(f"{sequence.masks[0]}: {error}") from None
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     seconds = []
-    try:
+    with replace_folder(folder) as unfinished:
         for path in sequence.frames:
             if path != sequence.frames[0]:
                 frame = read_frame(path)
@@ -82,12 +79,6 @@ def segment_sequence(
                 seconds.append(time.perf_counter() - start)
             write_mask(unfinished / f"{path.stem}.png", labels)
             report_frame()
-    except BaseException:
-        shutil.rmtree(unfinished)
-        raise
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
     return seconds
 
 
@@ -157,15 +148,14 @@ def write_submission(folder: Path, sequences: list[Sequence], path: Path) -> Non
         sequences: which to pack.
         path: the zip; appears under its name only when it is complete.
     """
-
-    def write(unfinished: Path) -> None:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-            for sequence in sequences:
-                for mask in sequence.masks:
-                    name = f"{sequence.name}/{mask.name}"
-                    archive.write(folder / name, name)
-
-    report.replace_file(path, write)
+    with (
+        replace_file(path) as unfinished,
+        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for sequence in sequences:
+            for mask in sequence.masks:
+                name = f"{sequence.name}/{mask.name}"
+                archive.write(folder / name, name)
 
 
 def check_out(out: Path, data_dir: Path) -> None:

@@ -3,8 +3,7 @@
 import csv
 import io
 import json
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ranet_jax.evaluation.metrics import Scores, average
+from ranet_jax.files import replace_text
 
 
 def write_csv(folder: Path, split_set: str, results: Mapping[str, list[Scores]]) -> None:
@@ -82,23 +82,3 @@ def _write_rows(path: Path, header: Iterable[str], rows: Iterable[Iterable[str]]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     replace_text(path, text.getvalue())
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Puts a text file in place in one step, see `replace_file`."""
-    replace_file(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Puts a file in place in one step, so that an interrupted run leaves the old one or none.
-
-    Args:
-        path: the file; its folder must exist.
-        write: writes what is to be in it to the path that it is handed.
-    """
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ranet_jax.evaluation.report import replace_file
 from ranet_jax.figures.inspection import Inspection
+from ranet_jax.files import replace_file
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.sheets import draw_sheet
 from ranet_jax.models.ranking import CELL
@@ -25,7 +25,8 @@ _STREAMS = ("foreground", "background")
 def write_figure(figure: Figure, path: Path) -> None:
     """Writes a picture as PNG, which appears under its name when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda unfinished: figure.savefig(unfinished, format="png", dpi=DPI))
+    with replace_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=DPI)
 
 
 def _show_picture(axes: Axes, picture: np.ndarray, title: str) -> None:

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ranet_jax.errors import InputError
+from ranet_jax.files import name_unfinished, replace_file
 from ranet_jax.media.images import open_image
 from ranet_jax.media.masks import write_mask
 
@@ -131,15 +132,18 @@ class Results:
         self._note(self._mask_path(name), *grey)
         for path, image in grey.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, Image.fromarray(image).save)
-        _write_whole(self._mask_path(name), lambda path: write_mask(path, mask))
+            with replace_file(path) as unfinished:
+                Image.fromarray(image).save(unfinished)
+        with replace_file(self._mask_path(name)) as unfinished:
+            write_mask(unfinished, mask)
         known = {"settings": self._settings, "marks": self._marks, "video": self._video}
         state = {
             "finished": index + 1,
             "labels": labels,
             "known": json.dumps(known),
         }
-        _write_whole(self._folder / _STATE, lambda path: np.savez_compressed(path, **state))
+        with replace_file(self._folder / _STATE) as unfinished:
+            np.savez_compressed(unfinished, **state)
         self.finished, self.labels = index + 1, labels
 
     def read_mask(self, name: str) -> np.ndarray:
@@ -191,12 +195,12 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
 def remove_results(folder: Path) -> None:
     """Removes all files that a run has written into a folder, and no other."""
     for path in _read_written(folder):
-        for file in (path, _partial(path)):
+        for file in (path, name_unfinished(path)):
             file.unlink(missing_ok=True)
         for parent in (path.parent, path.parent.parent):
             if parent.is_relative_to(folder) and parent != folder and _is_empty(parent):
                 parent.rmdir()
-    for path in (folder / _STATE, _partial(folder / _STATE), folder / _WRITTEN):
+    for path in (folder / _STATE, name_unfinished(folder / _STATE), folder / _WRITTEN):
         path.unlink(missing_ok=True)
     if _is_empty(path.parent):
         path.parent.rmdir()
@@ -212,21 +216,3 @@ def _read_written(folder: Path) -> list[Path]:
     path = folder / _WRITTEN
     names = path.read_bytes().split(b"\0")[:-1] if path.exists() else []
     return [folder / os.fsdecode(name) for name in names]
-
-
-def _partial(path: Path) -> Path:
-    """Where a file is while it is not complete; its suffix says what to write.
-
-    Files are written one after another. A name made of the file's own may be too long.
-    """
-    return path.with_name(f".unfinished{path.suffix}")
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Has a file written that appears under its name only when it is complete."""
-    partial = _partial(path)
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

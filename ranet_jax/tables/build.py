@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation.report import replace_text
+from ranet_jax.files import replace_text
 from ranet_jax.models.ranet import RANet
 from ranet_jax.tables.published import SCORES, SOURCES, SPEED, TABLES, Row, Table
 from ranet_jax.weights.checkpoint import describe_model

@@ -1,7 +1,6 @@
 """What a training run tells: progress bar, metrics.jsonl and TensorBoard events."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
+from ranet_jax.files import replace_text
 from ranet_jax.training.parallel import process_index
 
 
@@ -118,7 +118,5 @@ def _reopen(path: Path, start: int) -> TextIO:
     """Opens metrics.jsonl for more lines, without those of steps after `start`."""
     old = path.read_text().splitlines() if path.exists() else []
     kept = [line for line in old if line.endswith("}") and json.loads(line)["step"] <= start]
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text("".join(f"{line}\n" for line in kept))
-    os.replace(unfinished, path)
+    replace_text(path, "".join(f"{line}\n" for line in kept))
     return path.open("a")

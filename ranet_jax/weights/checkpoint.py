@@ -10,6 +10,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from ranet_jax.errors import InputError
+from ranet_jax.files import check_destination
 from ranet_jax.models.ranet import RANet, abstract_params
 from ranet_jax.models.ranking import CELL
 from ranet_jax.protocol import RELEASED, Protocol
@@ -71,12 +72,6 @@ def build_model(description: dict[str, Any]) -> RANet:
     # Once all widths followed that of the stem.
     fields.setdefault("head_width", fields["width"])
     return RANet(**fields)
-
-
-def check_destination(path: Path) -> None:
-    """Refuses a path that exists, because nothing already written may be lost."""
-    if path.exists():
-        raise InputError(f"{path} exists already; choose another name or remove it")
 
 
 def save_network(path: Path, network: Network) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import safetensors.numpy
 
 from ranet_jax.errors import InputError
+from ranet_jax.files import check_destination, replace_file
 from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
 from ranet_jax.weights import checkpoint
@@ -304,14 +305,13 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
     """
     if path.suffix not in (".npz", ".safetensors"):
         raise InputError(f"{path} is neither .npz nor .safetensors")
-    checkpoint.check_destination(path)
+    check_destination(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    if path.suffix == ".npz":
-        np.savez(partial, **tensors)
-    else:
-        safetensors.numpy.save_file(tensors, partial)
-    partial.rename(path)
+    with replace_file(path) as unfinished:
+        if path.suffix == ".npz":
+            np.savez(unfinished, **tensors)
+        else:
+            safetensors.numpy.save_file(tensors, unfinished)
 
 
 def main() -> None:
@@ -334,7 +334,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     if args.command == "import":
-        checkpoint.check_destination(args.destination)
+        check_destination(args.destination)
         ranking_rule = args.rule or ("multi" if "multi" in args.source.name else "single")
         network = import_network(args.source, ranking_rule)
         checkpoint.save_network(args.destination, network)
