@@ -1,7 +1,6 @@
 """How fast one core makes training examples: python -m benchmarks.data [--images DIR]."""
 
 import argparse
-import os
 import platform
 import tempfile
 import time
@@ -28,9 +27,8 @@ from ranet_jax.data.synthetic import generate_clip, write_davis
 from ranet_jax.data.warp import draw_warp, fit_image, place_image, show_frame, show_labels
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
-from ranet_jax.media.images import read_frame
-from ranet_jax.media.listing import list_images
-from ranet_jax.media.masks import read_mask
+from ranet_jax.machine import describe_processor
+from ranet_jax.media.images import read_frame, read_mask
 
 SAMPLES = 200
 _STILLS = (Path("DUTS-TR", "DUTS-TR-Image"), Path("DUTS-TR", "DUTS-TR-Mask"))
@@ -179,10 +177,7 @@ def main() -> None:
     root = parser.parse_args().images
     cv2.setNumThreads(1)
     generator = np.random.default_rng(0)
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.exists() else []
-    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    print(f"machine: {names[0] if names else platform.machine()}, {os.cpu_count()} cores")
+    print(f"machine: {describe_processor()}")
     print(
         f"versions: Python {platform.python_version()}, NumPy {np.__version__}, "
         f"OpenCV {cv2.__version__}, Pillow {PIL.__version__}"

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from configs.demo import get_config
 from ranet_jax.data.synthetic import write_davis
-from ranet_jax.evaluation.davis_run import evaluate
+from ranet_jax.evaluation.run import evaluate_checkpoint, evaluate_masks
+from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.machine import describe_processor
 from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.media.overlay import paint_overlay, write_video
@@ -83,16 +84,17 @@ def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str
     print(f"{out} is written anew; stopped, the demo begins at the beginning")
     print(f"training {config.steps} steps on generated clips; sheets of samples: {run / 'sheets'}")
     train(config, run)
-    results = {
-        "first mask repeated": {"results": out / "repeated"},
-        "untrained network": {"checkpoint": out / "untrained"},
-        "trained network": {"checkpoint": run},
+    selection = select_sequences("davis17-val", davis)
+    methods = {
+        "first mask repeated": (evaluate_masks, out / "repeated"),
+        "untrained network": (evaluate_checkpoint, out / "untrained"),
+        "trained network": (evaluate_checkpoint, run),
     }
     scores = {}
-    for number, (method, arguments) in enumerate(results.items()):
+    for number, (method, (evaluate, source)) in enumerate(methods.items()):
         print(f"\n{method}:")
         folder = out / "masks" / str(number)
-        scores[method] = evaluate("davis17-val", davis, folder, **arguments)["scores"]
+        scores[method] = evaluate(selection, source, folder)["scores"]
     write_overlays(clips, folder, out)
     return scores
 
