@@ -15,7 +15,6 @@ import PIL
 from PIL import Image
 
 from ranet_jax.data.augment import (
-    VIDEO,
     Augmentation,
     draw_colours,
     make_static_example,
@@ -31,6 +30,9 @@ from ranet_jax.machine import describe_processor
 from ranet_jax.media.images import read_frame, read_mask
 
 SAMPLES = 200
+VIDEO = Augmentation(spline=0.0, rotation=5.0, scaling=0.1, shift=0.05, pasted_objects=0)
+"""Stage 2's, as far as it matters for time."""
+
 _STILLS = (Path("DUTS-TR", "DUTS-TR-Image"), Path("DUTS-TR", "DUTS-TR-Mask"))
 _VIDEOS = (Path("DAVIS", "JPEGImages", "480p"), Path("DAVIS", "Annotations", "480p"))
 
