@@ -13,9 +13,10 @@ from ranet_jax.figures.inspection import Inspection
 from ranet_jax.files import replace_file
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.sheets import draw_sheet
+from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import CELL
-from ranet_jax.tables.build import Run
 from ranet_jax.tables.published import SPEED, TABLES
+from ranet_jax.tables.runs import Run
 
 DPI = 130
 _COLOURS = ("#ff7f0e", "#17becf", "#e377c2", "#bcbd22", "#9467bd", "#8c564b")
@@ -97,13 +98,13 @@ def draw_maps(inspection: Inspection, slot: int, positions: Sequence[int], title
     return figure
 
 
-def draw_scores(inspection: Inspection, slot: int, kept: int, title: str) -> Figure:
+def draw_scores(inspection: Inspection, slot: int, model: RANet, title: str) -> Figure:
     """Draws the ranking scores over the template as heat maps.
 
     Args:
         inspection: of a frame, with scores.
         slot: of the object.
-        kept: how many maps each stream keeps.
+        model: the network, which says how many maps each stream keeps.
         title: of the whole.
 
     Returns:
@@ -118,12 +119,13 @@ def draw_scores(inspection: Inspection, slot: int, kept: int, title: str) -> Fig
     shape = [side // CELL for side in template.shape[:2]]
     for one, stream, scores in zip(axes[1:], _STREAMS, inspection.scores[slot], strict=True):
         ranked = np.count_nonzero(np.isfinite(scores))
-        name = f"{stream}: {ranked} cells ranked, the best {min(ranked, kept)} kept"
+        name = f"{stream}: {ranked} cells ranked, the best {min(ranked, model.top_k)} kept"
         unit = "ranking score (no unit)"
         _show_map(one, template, scores.reshape(shape), name, unit, cmap="inferno")
+    learned = " + what the ranking network adds" if model.learned_scores else ""
     figure.supxlabel(
-        "score of a cell: the stream's share of it x its highest similarity in the current frame + "
-        "what the ranking network adds; cells without colour are not in the stream",
+        "score of a cell: the stream's share of it x its highest similarity in the current frame"
+        f"{learned}; cells without colour are not in the stream",
         fontsize=9,
     )
     return figure

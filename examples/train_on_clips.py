@@ -1,8 +1,11 @@
-"""The whole path without a download: python -m ranet_jax.demo, or make demo.
+"""The whole path without a download, training included: make demo-train.
+
+    python -m examples.train_on_clips    # in the folder of the repository
 
 Trains the small variant on generated clips (`configs/demo.py`), segments held-out clips with it,
-and compares its score with that of the untrained network and of repeating the first mask. Leaves
-training sheets, masks, an overlay video and the table in out/demo.
+and compares its score with that of the untrained network and of repeating the first mask: 5 to 10
+minutes on two cores. Leaves training sheets, masks, an overlay video and the table in out/demo,
+which it writes anew.
 """
 
 import argparse
@@ -19,6 +22,7 @@ from rich.table import Table
 
 from configs.demo import get_config
 from ranet_jax.data.synthetic import write_davis
+from ranet_jax.errors import run_command
 from ranet_jax.evaluation.run import evaluate_checkpoint, evaluate_masks
 from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.machine import describe_processor
@@ -100,11 +104,12 @@ def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str
 
 
 def main() -> None:
-    """The command."""
-    description = (
-        "The learning demo, 5 to 10 minutes on two cores. Deletes out/demo and writes it anew."
-    )
-    argparse.ArgumentParser(prog="make demo", description=description).parse_args()
+    """Runs the demo and writes the table."""
+    argparse.ArgumentParser(
+        prog="python -m examples.train_on_clips",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
     out = Path("out") / "demo"
     scores = run_demo(get_config(), out)
     device = f"{jax.devices()[0].device_kind}, {describe_processor()}"
@@ -116,3 +121,7 @@ def main() -> None:
     with (out / "table.txt").open("w") as file:
         Console(file=file, width=100).print(table)
     print(f"overlay video: {out}/overlay.mp4, sheets: {out}/run/sheets, table: {out}/table.txt")
+
+
+if __name__ == "__main__":
+    run_command(main)
