@@ -23,12 +23,13 @@ from rich.table import Table
 from configs.demo import get_config
 from ranet_jax.data.synthetic import write_davis
 from ranet_jax.errors import run_command
-from ranet_jax.evaluation.run import evaluate_checkpoint, evaluate_masks
+from ranet_jax.evaluation.run import evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.machine import describe_processor
 from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.media.overlay import paint_overlay, write_video
 from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.loop import make_model, train
 from ranet_jax.training.validation import Clip, generate_clips
 from ranet_jax.weights.checkpoint import Network, save_network
@@ -89,16 +90,16 @@ def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str
     print(f"training {config.steps} steps on generated clips; sheets of samples: {run / 'sheets'}")
     train(config, run)
     selection = select_sequences("davis17-val", davis)
-    methods = {
-        "first mask repeated": (evaluate_masks, out / "repeated"),
-        "untrained network": (evaluate_checkpoint, out / "untrained"),
-        "trained network": (evaluate_checkpoint, run),
-    }
-    scores = {}
-    for number, (method, (evaluate, source)) in enumerate(methods.items()):
+    networks = {"untrained network": out / "untrained", "trained network": run}
+    method = "first mask repeated"
+    print(f"\n{method}:")
+    scores = {method: evaluate_masks(selection, out / "repeated", out / "masks" / "0")["scores"]}
+    for number, (method, checkpoint) in enumerate(networks.items(), start=1):
         print(f"\n{method}:")
+        segmenter = Segmenter.from_checkpoint(checkpoint)
         folder = out / "masks" / str(number)
-        scores[method] = evaluate(selection, source, folder)["scores"]
+        summary = evaluate_network(selection, segmenter, str(checkpoint), folder)
+        scores[method] = summary["scores"]
     write_overlays(clips, folder, out)
     return scores
 

@@ -177,21 +177,19 @@ def davis(tmp_path):
 
 
 @pytest.fixture
-def evaluate(monkeypatch, tmp_path, davis):
+def evaluate(tmp_path, davis):
     """`evaluate` with the network and the learner that are compiled already."""
 
     def run(out, learning=None, chosen=None):
         folder = tmp_path / out
         selection = select_sequences("davis17-val", davis, chosen)
-        checkpoint = tmp_path / "checkpoint"
-        summary = evaluation.evaluate_checkpoint(selection, checkpoint, folder, learning=learning)
+        summary = evaluation.evaluate_network(selection, segmenter(), "any", folder, learning)
         assert json.loads((folder / "summary.json").read_text()) == summary
         masks = {
             str(path.relative_to(folder)): read_mask(path) for path in sorted(folder.glob("*/*"))
         }
         return summary, masks
 
-    monkeypatch.setattr(Segmenter, "from_checkpoint", lambda *_: segmenter())
     return run
 
 

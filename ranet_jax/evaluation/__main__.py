@@ -10,10 +10,11 @@ import jax
 
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.evaluation.run import Learning, evaluate_checkpoint, evaluate_masks
+from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
+from ranet_jax.network_flags import add_network_flags, choose_network
 from ranet_jax.online import RATE
-from ranet_jax.protocol import PRECISIONS
+from ranet_jax.segmenter import Segmenter
 
 
 def main() -> None:
@@ -31,9 +32,8 @@ def main() -> None:
         default=Path("data/DAVIS"),
         help="the DAVIS folder (default: data/DAVIS)",
     )
-    add("--checkpoint", type=Path, help="of ranet_jax.convert, or a training run")
+    add_network_flags(parser)
     add("--out", type=Path, help="where all results go (default: out/SPLIT)")
-    add("--precision", choices=PRECISIONS, default="float32")
     add("--sequences", type=lambda names: names.split(","), help="a,b: only these")
     add("--max-frames", type=int, help="only this many frames of each sequence")
     add(
@@ -46,11 +46,8 @@ def main() -> None:
     add("--seed", type=int, default=0, help="of this learning (default: 0)")
     add("--results", type=Path, help="score the masks in this folder, no network")
     args = parser.parse_args()
-    if (args.checkpoint is None) == (args.results is None):
-        raise InputError(
-            "give --checkpoint (no trained weights come with this version; see 'Weights' in "
-            "README.md) or --results, and not both"
-        )
+    if args.checkpoint and args.results:
+        raise InputError("give --checkpoint or --results, and not both")
     if args.max_frames is not None and args.max_frames < 3:
         raise InputError("--max-frames must be at least 3: the first and the last are not scored")
     if args.results and args.online_steps:
@@ -64,7 +61,8 @@ def main() -> None:
     learning = None
     if args.online_steps:
         learning = Learning(args.online_steps, args.online_rate, args.seed)
-    evaluate_checkpoint(selection, args.checkpoint, out, args.precision, learning)
+    segmenter = Segmenter.from_network(choose_network(args), args.precision)
+    evaluate_network(selection, segmenter, str(args.checkpoint or "shipped"), out, learning)
 
 
 def command() -> None:

@@ -32,7 +32,11 @@ def check_out(out: Path, selection: Selection) -> None:
         raise InputError(f"--out {out} is a file; choose a folder")
     for sequence in selection.sequences:
         folder = out / sequence.name
-        foreign = [path for path in folder.glob("*") if path.suffix != ".png"]
+        foreign = [
+            path
+            for path in folder.glob("*")
+            if path.suffix != ".png" and not path.name.startswith(".")  # such as .DS_Store
+        ]
         if foreign:
             raise InputError(
                 f"{foreign[0]} is no mask, so {folder} is not replaced; choose another --out"

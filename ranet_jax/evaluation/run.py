@@ -49,20 +49,20 @@ class Learning(NamedTuple):
     seed: int = 0
 
 
-def evaluate_checkpoint(
+def evaluate_network(
     selection: Selection,
-    checkpoint: Path,
+    segmenter: Segmenter,
+    checkpoint: str,
     out: Path,
-    precision: str = "float32",
     learning: Learning | None = None,
 ) -> dict[str, object]:
     """Segments sequences with a network and scores the masks, or packs them for the server.
 
     Args:
         selection: of sequences.
-        checkpoint: of the network.
+        segmenter: the network.
+        checkpoint: what the summary calls the network's weights.
         out: where masks, CSV files and `summary.json` go.
-        precision: of the computation.
         learning: of each first frame; None to segment offline.
 
     Returns:
@@ -72,15 +72,14 @@ def evaluate_checkpoint(
         InputError: nothing could be evaluated, and `out` is as it was; or some sequences could not
             be, and the results in `out` are of the others.
     """
-    usable, left_out = _check(selection, out, results=None)
-    segmenter = Segmenter.from_checkpoint(checkpoint, precision)
     learner = OnlineLearner(segmenter, *learning) if learning else None
+    usable, left_out = _check(selection, out, results=None)
     with lock_folder(out), _replace_results(out, selection) as new:
         seconds, failures = segment_split(segmenter, learner, usable, new)
         usable, left_out = _leave_out(failures, usable, left_out)
         network = Network(segmenter.model, segmenter.params, {}, segmenter.protocol)
         summary = describe_machine() | describe_network(network)
-        summary |= {"checkpoint": str(checkpoint), "precision": precision}
+        summary |= {"checkpoint": checkpoint, "precision": segmenter.precision}
         summary |= summarize_times(seconds, segmenter, learner, len(usable.sequences))
         print_times(summary)
         summary |= _score(usable, left_out, masks=new, new=new)
@@ -101,7 +100,7 @@ def evaluate_masks(selection: Selection, results: Path, out: Path) -> dict[str, 
         What `summary.json` holds.
 
     Raises:
-        InputError: as `evaluate_checkpoint`.
+        InputError: as `evaluate_network`.
     """
     if results.resolve() == (out / UNFINISHED).resolve():
         raise InputError(

@@ -350,7 +350,7 @@ def test_broken_files_are_named_and_leave_nothing(
     ("arguments", "message"),
     [
         (["--split", "davis16-val", "--results", "x", "--data-dir", "nowhere"], "nowhere does not"),
-        (["--split", "davis16-val"], "give --checkpoint"),
+        (["--split", "davis16-val", "--results", "x", "--checkpoint", "x"], "and not both"),
         (["--split", "davis16-val", "--results", "x", "--max-frames", "2"], "at least 3"),
         (["--split", "davis16-val", "--results", "x", "--online-steps", "2"], "--results has none"),
         (["--split", "davis16-val", "--data-dir", "DAVIS", "--checkpoint", "no"], "checkpoint no "),
