@@ -27,7 +27,9 @@ from ranet_jax.data.warp import draw_warp, fit_image, place_image, show_frame, s
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 from ranet_jax.machine import describe_processor
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.listing import list_images
+from ranet_jax.media.masks import read_mask
 
 SAMPLES = 200
 VIDEO = Augmentation(spline=0.0, rotation=5.0, scaling=0.1, shift=0.05, pasted_objects=0)

@@ -17,7 +17,8 @@ from ranet_jax.evaluation.run import Learning
 from ranet_jax.evaluation.scoring import Scored
 from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.evaluation.sequences import Segmented
-from ranet_jax.media.images import read_frame, read_mask, write_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.online import OnlineLearner, load_examples
 from ranet_jax.segmenter import Segmenter

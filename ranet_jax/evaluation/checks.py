@@ -8,7 +8,9 @@ from ranet_jax.data.davis import Sequence
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.scoring import check_length
 from ranet_jax.evaluation.selection import Selection
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.listing import is_hidden
+from ranet_jax.media.masks import read_mask
 from ranet_jax.segmenter import find_ids
 
 
@@ -33,9 +35,7 @@ def check_out(out: Path, selection: Selection) -> None:
     for sequence in selection.sequences:
         folder = out / sequence.name
         foreign = [
-            path
-            for path in folder.glob("*")
-            if path.suffix != ".png" and not path.name.startswith(".")  # such as .DS_Store
+            path for path in folder.glob("*") if path.suffix != ".png" and not is_hidden(path)
         ]
         if foreign:
             raise InputError(

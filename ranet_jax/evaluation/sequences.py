@@ -11,7 +11,8 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation.checks import read_start
 from ranet_jax.evaluation.selection import Selection
 from ranet_jax.files import replace_folder
-from ranet_jax.media.images import read_frame, write_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import write_mask
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segmenter import Segmenter
 

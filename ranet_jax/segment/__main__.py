@@ -6,6 +6,7 @@ with --resume.
 
 import argparse
 import re
+import sys
 from pathlib import Path
 
 import jax
@@ -70,7 +71,9 @@ def main() -> None:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace results in --out")
     existing.add_argument("--resume", action="store_true", help="go on with results in --out")
-    args = parser.parse_args()
+    # A file whose name begins with a dash is no option.
+    given = [f"./{one}" if one[:1] == "-" and Path(one).exists() else one for one in sys.argv[1:]]
+    args = parser.parse_args(given)
     job = Job(
         args.video,
         parse_masks(args.mask),

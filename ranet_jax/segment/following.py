@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.video import Frame
+from ranet_jax.media.frames import Frame
 from ranet_jax.online import OnlineLearner
 from ranet_jax.protocol import SLOTS
 from ranet_jax.segment.identity import compute_checksum

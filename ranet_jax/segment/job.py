@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
-from ranet_jax.media.video import Frame, Video, open_video
+from ranet_jax.media.frames import Frame, Video
+from ranet_jax.media.video import open_video
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segment.engine import Outcome, segment_video
 from ranet_jax.segment.results import check_folder, remove_results

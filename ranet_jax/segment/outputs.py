@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.overlay import VideoWriter, paint_overlay
-from ranet_jax.media.video import Frame, Video
 from ranet_jax.segment.results import OVERLAY
 from ranet_jax.segmenter import Tracker
 
@@ -21,7 +21,11 @@ def open_overlay(out: Path, video: Video) -> VideoWriter:
         The writer; `paint` adds frames to it.
     """
     return VideoWriter(
-        out / OVERLAY, video.frame_rate, time_base=video.time_base, sound=video.sound
+        out / OVERLAY,
+        video.frame_rate,
+        time_base=video.time_base,
+        sound=video.sound,
+        pixel_aspect=video.pixel_aspect,
     )
 
 
@@ -33,7 +37,7 @@ def paint(painting: VideoWriter, frame: Frame, mask: np.ndarray) -> None:
         frame: as it was read.
         mask: its ids, uint8 [h, w].
     """
-    painting.write(paint_overlay(frame.image, mask), frame.time)
+    painting.write(paint_overlay(frame.image, mask), frame.time, frame.duration)
 
 
 def make_grey(tracker: Tracker, mask: np.ndarray) -> dict[int, np.ndarray]:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.files import LOCK, name_unfinished, replace_file
-from ranet_jax.media.images import open_image, write_mask
+from ranet_jax.media.images import open_image
+from ranet_jax.media.masks import write_mask
 
 OVERLAY = "overlay.mp4"
 """The file of the overlay in a folder of results."""

@@ -12,7 +12,8 @@ from ranet_jax.data.synthetic import generate_clip
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.scoring import score_sequence
-from ranet_jax.media.images import read_frame, read_mask
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import read_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.segmenter import Segmenter
 

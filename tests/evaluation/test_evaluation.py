@@ -17,7 +17,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import __main__ as evaluation
 from ranet_jax.evaluation import run as evaluation_run
 from ranet_jax.files import lock_folder
-from ranet_jax.media.images import read_mask, write_mask
+from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.weights.checkpoint import Network, save_network
 

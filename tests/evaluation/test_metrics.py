@@ -21,7 +21,7 @@ from ranet_jax.evaluation.metrics import (
     summarize,
 )
 from ranet_jax.evaluation.scoring import score_folder, score_folders, score_sequence
-from ranet_jax.media.images import read_mask, write_mask
+from ranet_jax.media.masks import read_mask, write_mask
 from tests.conftest import SHARED, needs_shared
 
 GOLDEN = SHARED / "golden" / "metrics.json"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
-from ranet_jax.media.images import write_mask
+from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.segment import __main__ as command_line
 from ranet_jax.segment.__main__ import command, parse_masks
