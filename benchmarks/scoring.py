@@ -128,7 +128,14 @@ def print_run(program: str, seconds: list[float], means: list[float]) -> None:
 
 
 def describe(versions: dict[str, str]) -> str:
-    """Lists versions on one line."""
+    """Lists versions on one line.
+
+    Args:
+        versions: number by name.
+
+    Returns:
+        The line.
+    """
     return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 

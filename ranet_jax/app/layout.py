@@ -101,7 +101,11 @@ class Layout:
         self.everything = [*self.running, self.hint, self.editor]
 
     def hide_result(self) -> dict:
-        """The part of the page that holds a result, empty: what an event changes, by part."""
+        """Empties the part of the page that holds a result.
+
+        Returns:
+            What an event changes, by the part of the page.
+        """
         return {
             self.stop: gr.Button(interactive=False),
             self.result: gr.Video(value=None, visible=False),

@@ -10,12 +10,26 @@ from ranet_jax.media.overlay import paint_overlay
 
 
 def frame_text(text: str) -> str:
-    """Puts words, as HTML, in the place of a picture."""
+    """Puts words in the place of a picture.
+
+    Args:
+        text: HTML.
+
+    Returns:
+        HTML.
+    """
     return f'<div class="empty">{text}</div>'
 
 
 def summarize(visit: Visit) -> str:
-    """Says, as HTML, how far a video is, and how fast it went."""
+    """Says how far a video is, and how fast it went.
+
+    Args:
+        visit: of the video.
+
+    Returns:
+        HTML.
+    """
     said = f"{visit.finished} frames"
     if visit.frame_count and visit.finished < visit.frame_count:
         said = f"{visit.finished} of {visit.frame_count} frames"
@@ -23,7 +37,14 @@ def summarize(visit: Visit) -> str:
 
 
 def draw_progress(visit: Visit) -> str:
-    """Draws, as HTML, the newest frame with its objects, and how far the video is."""
+    """Draws the newest frame with its objects, and how far the video is.
+
+    Args:
+        visit: of the video, with a finished frame.
+
+    Returns:
+        HTML with the picture in it.
+    """
     frame, labels = visit.newest
     picture = fit_picture(frame.image)
     picture = paint_overlay(picture, fit_labels(labels, picture.shape[:2]))

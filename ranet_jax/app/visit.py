@@ -131,7 +131,14 @@ class Visit:
         return path if path.exists() else None
 
     def name_files(self, message: str) -> str:
-        """A message with files named as the visitor knows them."""
+        """Names files as the visitor knows them.
+
+        Args:
+            message: with paths inside `folder`.
+
+        Returns:
+            The message with names alone.
+        """
         return message.replace(f"{self.results}/", "").replace(f"{self.folder}/", "")
 
     def _segment(self, segmenter: Segmenter) -> None:

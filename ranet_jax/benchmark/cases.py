@@ -24,7 +24,17 @@ class Case(NamedTuple):
 
 
 def parse_cases(text: str) -> list[Case]:
-    """Reads "8x1,1x5": clips x objects, with commas."""
+    """Reads the cases of a command line.
+
+    Args:
+        text: clips x objects, with commas, such as "8x1,1x5".
+
+    Returns:
+        The cases in this order.
+
+    Raises:
+        InputError: it is something else, or asks for nothing or for too many objects.
+    """
     try:
         cases = [Case(*map(int, case.split("x"))) for case in text.split(",")]
     except (TypeError, ValueError):
@@ -36,6 +46,14 @@ def parse_cases(text: str) -> list[Case]:
 
 @cache
 def make_clip(objects: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """A generated clip, uint8 [t, h, w, 3], and the labels of its first frame, uint8 [h, w]."""
+    """Makes the clip that is segmented; always the same.
+
+    Args:
+        objects: how many are in it.
+        size: height and width of its frames.
+
+    Returns:
+        The frames, uint8 [t, h, w, 3], and the labels of the first one, uint8 [h, w].
+    """
     frames, masks = generate_clip(np.random.default_rng(0), CLIP_FRAMES, size, objects)
     return frames, masks[0]

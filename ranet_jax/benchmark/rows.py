@@ -29,7 +29,17 @@ COLUMNS = {
 def describe_row(
     case: Case, part: str, milliseconds: list[float], program: jax.stages.Compiled | None
 ) -> dict[str, Any]:
-    """What was timed, as JSON; of a program also what XLA counts in it."""
+    """Describes what was timed.
+
+    Args:
+        case: how many clips and objects.
+        part: name of what was timed.
+        milliseconds: of each run.
+        program: that ran; None where it was not one program alone.
+
+    Returns:
+        The row, as JSON; of a program also what XLA counts in it.
+    """
     median = float(np.median(milliseconds))
     row = case._asdict() | {
         "part": part,
@@ -48,7 +58,12 @@ def describe_row(
 
 
 def add_shares(rows: list[dict[str, Any]], rates: dict[str, float]) -> None:
-    """Says of each program what share of the device's rates it reaches."""
+    """Says of each program what share of the device's rates it reaches.
+
+    Args:
+        rows: of `describe_row`; the shares, 0..1, are added to those of programs.
+        rates: of `timing.measure_rates`.
+    """
     for row in rows:
         seconds = row["ms_median"] / 1000
         for name, gflop in {"matrix_share": "gflop", "released_share": "released_gflop"}.items():
@@ -59,7 +74,15 @@ def add_shares(rows: list[dict[str, Any]], rates: dict[str, float]) -> None:
 
 
 def compute_ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """How steps scale: five objects over one in time, several clips over one in frames a second."""
+    """Computes how steps scale.
+
+    Args:
+        rows: of `describe_row`.
+
+    Returns:
+        Five objects over one in time, and several clips over one in frames a second, by name;
+        without what was not timed.
+    """
     steps = {(row["clips"], row["objects"]): row for row in rows if row["part"] == "step"}
     ratios = {}
     if (1, 1) in steps and (1, 5) in steps:
@@ -72,7 +95,11 @@ def compute_ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def print_table(summary: dict[str, Any]) -> None:
-    """Prints the rows for people."""
+    """Prints the rows for people.
+
+    Args:
+        summary: of `speed.run_benchmark`, with the name of the `model`.
+    """
     table = Table(*COLUMNS, title=f"{summary['model']}, {summary['precision']}")
     for row in summary["rows"]:
         cells = (format(row[key], form) if key in row else "" for key, form in COLUMNS.values())

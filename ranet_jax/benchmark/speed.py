@@ -45,7 +45,14 @@ def run_benchmark(segmenter: Segmenter, cases: list[Case], frames: int) -> dict[
 
 
 def compare_precision(segmenter: Segmenter) -> float:
-    """The share of pixels, 0..1, whose label is not that of float32 on a generated clip."""
+    """Compares the masks of a precision with those of float32 on a generated clip.
+
+    Args:
+        segmenter: in the precision.
+
+    Returns:
+        The share of pixels, 0..1, whose labels differ.
+    """
     exact = Segmenter(segmenter.model, segmenter.params, protocol=segmenter.protocol)
     frames, labels = make_clip(1, segmenter.frame_canvas)
     trackers = [one.start(frames[0], labels) for one in (segmenter, exact)]

@@ -32,7 +32,14 @@ class Selection(NamedTuple):
         return "".join(self.split.lists)
 
     def without(self, names: set[str]) -> "Selection":
-        """The same selection without the sequences of these names."""
+        """Leaves sequences out.
+
+        Args:
+            names: of these.
+
+        Returns:
+            The selection of the others.
+        """
         return self._replace(sequences=[one for one in self.sequences if one.name not in names])
 
 

@@ -40,7 +40,14 @@ class ExportedFunctions(NamedTuple):
 
 
 def flatten_params(params: Any) -> dict[str, np.ndarray]:
-    """The parameters as one dict by path, as the exported functions take them."""
+    """Flattens parameters, as the exported functions take them.
+
+    Args:
+        params: a tree of dicts.
+
+    Returns:
+        Arrays by path, such as "encoder/resnet/conv1/kernel", ascending.
+    """
     flat = flax.traverse_util.flatten_dict(params, sep="/")
     return {path: np.asarray(flat[path]) for path in sorted(flat)}
 
@@ -85,7 +92,14 @@ def export_functions(
 
 
 def flatten_state(state: State) -> dict[str, Array]:
-    """A state as a dict by its attributes."""
+    """Turns a state into a dict.
+
+    Args:
+        state: as `init` and `step` give it.
+
+    Returns:
+        Its arrays by attribute.
+    """
     return {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
 
 

@@ -14,11 +14,20 @@ from pathlib import Path
 
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import run_command
-from ranet_jax.figures import make
 
 
 def read_pixel(text: str) -> tuple[int, int]:
-    """Reads ROW,COLUMN."""
+    """Reads ROW,COLUMN.
+
+    Args:
+        text: of the command line.
+
+    Returns:
+        Row and column.
+
+    Raises:
+        argparse.ArgumentTypeError: it is something else.
+    """
     try:
         row, column = map(int, text.split(","))
     except ValueError:
@@ -26,8 +35,8 @@ def read_pixel(text: str) -> tuple[int, int]:
     return row, column
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The flags of all kinds; `make` among the parsed ones makes the picture."""
+def _build_parser() -> argparse.ArgumentParser:
+    """The flags of all kinds."""
     out = argparse.ArgumentParser(add_help=False)
     out.add_argument("--out", type=Path, default=Path("out/figures"), help="(default: out/figures)")
     clip = argparse.ArgumentParser(add_help=False, parents=[out])
@@ -44,57 +53,44 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    kinds = parser.add_subparsers(required=True, metavar="KIND")
-    kind = kinds.add_parser("maps", parents=[frame])
-    kind.set_defaults(
-        make=lambda args: make.make_maps(
-            _read_subject(args), args.out, _read_moment(args), args.pixels
-        )
-    )
-    kind.add_argument(
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    kinds.add_parser("maps", parents=[frame]).add_argument(
         "--pixels",
         type=read_pixel,
         nargs="+",
         default=[],
         metavar="ROW,COLUMN",
-        help=f"of the first frame, on an object (default: {make.POSITIONS} spread over it)",
+        help="of the first frame, on an object (default: a few spread over it)",
     )
-    kind = kinds.add_parser("scores", parents=[frame])
-    kind.set_defaults(
-        make=lambda args: make.make_scores(_read_subject(args), args.out, _read_moment(args))
-    )
-    kind = kinds.add_parser("samples", parents=[clip])
-    kind.set_defaults(make=lambda args: make.make_samples(_read_subject(args), args.out))
-    kind = kinds.add_parser("overlays", parents=[clip])
-    kind.set_defaults(
-        make=lambda args: make.make_overlays(
-            _read_subject(args), args.out, args.count, args.max_frames
-        )
-    )
-    kind.add_argument("--count", type=int, default=5, help="frames to show (default: 5)")
-    kind.add_argument("--max-frames", type=int, help="only the first frames of the clip")
-    kind = kinds.add_parser("speed", parents=[out])
-    kind.set_defaults(make=lambda args: make.make_speed(args.summaries, args.out))
-    kind.add_argument(
+    kinds.add_parser("scores", parents=[frame])
+    kinds.add_parser("samples", parents=[clip])
+    overlays = kinds.add_parser("overlays", parents=[clip])
+    overlays.add_argument("--count", type=int, default=5, help="frames to show (default: 5)")
+    overlays.add_argument("--max-frames", type=int, help="only the first frames of the clip")
+    kinds.add_parser("speed", parents=[out]).add_argument(
         "summaries", nargs="*", metavar="[NAME=]SUMMARY", help="as for ranet_jax.tables"
     )
     return parser
 
 
-def _read_subject(args: argparse.Namespace) -> make.Subject:
-    """The checkpoint and the sequence."""
-    return make.Subject(args.checkpoint, args.split, args.data_dir, args.sequence)
-
-
-def _read_moment(args: argparse.Namespace) -> make.Moment:
-    """The frame and the object."""
-    return make.Moment(args.frame, args.object)
-
-
 def main() -> None:
     """Reads the flags and makes the picture."""
-    args = build_parser().parse_args()
-    args.make(args)
+    args = _build_parser().parse_args()
+    # In here, so that `run_command` can say which extra is missing.
+    from ranet_jax.figures import make
+
+    if args.kind == "speed":
+        make.make_speed(args.summaries, args.out)
+        return
+    subject = make.Subject(args.checkpoint, args.split, args.data_dir, args.sequence)
+    if args.kind == "samples":
+        make.make_samples(subject, args.out)
+    elif args.kind == "overlays":
+        make.make_overlays(subject, args.out, args.count, args.max_frames)
+    elif args.kind == "scores":
+        make.make_scores(subject, args.out, make.Moment(args.frame, args.object))
+    else:
+        make.make_maps(subject, args.out, make.Moment(args.frame, args.object), args.pixels)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,12 @@ _STREAMS = ("foreground", "background")
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Writes a picture as PNG, which appears under its name when it is complete."""
+    """Writes a picture as PNG, which appears under its name when it is complete.
+
+    Args:
+        figure: the picture.
+        path: of the file; its folder is made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=DPI)
@@ -225,7 +230,15 @@ def draw_speed(runs: Sequence[Run]) -> Figure:
 
 
 def spread_labels(values: Sequence[float], gap: float) -> list[float]:
-    """Moves labels down until none is closer to the one above it than `gap`; keeps their order."""
+    """Moves labels down until none is too close to the one above it.
+
+    Args:
+        values: where they would stand, in any order.
+        gap: the smallest distance.
+
+    Returns:
+        Where they stand, likewise.
+    """
     places = np.empty(len(values))
     above = np.inf
     for index in np.argsort(values)[::-1]:

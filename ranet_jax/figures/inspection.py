@@ -92,7 +92,15 @@ def inspect_frame(network: Network, frames: Sequence[np.ndarray], mask: np.ndarr
 
 
 def number_objects(mask: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Numbers objects as slots do: uint8 [h, w], i where the mask has `ids[i - 1]`."""
+    """Numbers objects as slots do.
+
+    Args:
+        mask: uint8 [h, w] of ids, 0 background.
+        ids: that are in it, ascending.
+
+    Returns:
+        uint8 [h, w]: i where the mask has `ids[i - 1]`.
+    """
     return (np.searchsorted(ids, mask) + 1).astype(np.uint8) * (mask > 0)
 
 

@@ -61,7 +61,14 @@ class Moment(NamedTuple):
 
 
 def import_drawing() -> ModuleType:
-    """Imports what draws; it needs matplotlib, which is an extra."""
+    """Imports what draws, which needs an extra.
+
+    Returns:
+        The module `drawing`.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
     try:
         return importlib.import_module("ranet_jax.figures.drawing")
     except ModuleNotFoundError as error:

@@ -19,10 +19,13 @@ from ranet_jax.segmenter import Segmenter
 
 
 def parse_masks(arguments: list[str]) -> dict[int, Path]:
-    """The mask files by frame index.
+    """Reads which mask is of which frame.
 
     Args:
         arguments: `PATH`, which is of the first frame, or `INDEX=PATH`.
+
+    Returns:
+        The files by frame index.
 
     Raises:
         InputError: two masks of one frame, or none of the first.

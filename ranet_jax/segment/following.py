@@ -31,7 +31,14 @@ class Followed(NamedTuple):
 
 
 def count_objects(mask: np.ndarray) -> int:
-    """Counts the ids in a mask, 0 not among them."""
+    """Counts the objects of a mask.
+
+    Args:
+        mask: of ids, [h, w]; 0 is background.
+
+    Returns:
+        How many ids are in it.
+    """
     return np.setdiff1d(mask, [0]).size
 
 
@@ -59,7 +66,13 @@ def check_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> None:
 def compile_ahead(
     segmenter: Segmenter, learner: OnlineLearner | None, masks: Mapping[int, np.ndarray]
 ) -> None:
-    """Compiles all that a video with these masks needs, so that no frame waits for the compiler."""
+    """Compiles all that a video needs, so that no frame waits for the compiler.
+
+    Args:
+        segmenter: the network.
+        learner: that learns the first frame; None where nothing is learned.
+        masks: that the video has, by frame index.
+    """
     for mask in masks.values():
         segmenter.compile(count_objects(mask))
     if learner:

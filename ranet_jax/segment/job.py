@@ -67,6 +67,12 @@ def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> No
             raise InputError(f"{video.name} has no end; give --max-frames")
         if not video.has_end and job.resume:
             raise InputError(f"{video.name} cannot go back to its beginning; give --overwrite")
+        last = max(job.mask_paths)
+        if video.frame_count is not None and last >= video.frame_count:
+            raise InputError(
+                f"{video.name} has {video.frame_count} frames, so that there is no frame {last} to "
+                "give a mask for; the first frame is number 0"
+            )
         masks = read_user_masks(job.mask_paths, video.size, resize=job.resize_masks)
         with lock_folder(job.out):
             check_folder(job.out, overwrite=job.overwrite, resume=job.resume)

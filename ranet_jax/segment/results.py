@@ -148,7 +148,14 @@ class Results:
         self.finished, self.labels = index + 1, labels
 
     def read_mask(self, name: str) -> np.ndarray:
-        """The mask of a finished frame, uint8 [h, w]."""
+        """Reads the mask of a finished frame.
+
+        Args:
+            name: of the frame.
+
+        Returns:
+            Ids, uint8 [h, w].
+        """
         return np.asarray(open_image(self._mask_path(name)))
 
     def _mask_path(self, name: str) -> Path:
@@ -192,7 +199,11 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
 
 
 def remove_results(folder: Path) -> None:
-    """Removes all files that a run has written into a folder, and no other."""
+    """Removes all files that a run has written into a folder, and no other.
+
+    Args:
+        folder: of the results; need not exist.
+    """
     for path in _read_written(folder):
         for file in (path, name_unfinished(path)):
             file.unlink(missing_ok=True)

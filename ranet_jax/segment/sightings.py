@@ -45,5 +45,9 @@ class Sightings:
         self._ids, self._newest = ids.tolist(), index
 
     def list_lost(self) -> list[int]:
-        """Lists the objects that are followed to the end, and not in the last mask."""
+        """Lists the objects that are followed to the end, but not seen there.
+
+        Returns:
+            Their ids, ascending.
+        """
         return [one for one in self._ids if self.of_object[one].last < self._newest]

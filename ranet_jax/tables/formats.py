@@ -20,7 +20,12 @@ NOTES = (
 
 
 def print_grids(grids: dict[str, Grid], console: Console) -> None:
-    """Prints tables as text."""
+    """Prints tables as text.
+
+    Args:
+        grids: by key.
+        console: to print to.
+    """
     for grid in grids.values():
         table = RichTable(title=grid.title)
         for column in grid.header:
@@ -34,7 +39,14 @@ def print_grids(grids: dict[str, Grid], console: Console) -> None:
 
 
 def format_markdown(grids: dict[str, Grid]) -> str:
-    """Tables as Markdown."""
+    """Formats tables as Markdown.
+
+    Args:
+        grids: by key.
+
+    Returns:
+        The text of a file.
+    """
     lines = []
     for grid in grids.values():
         lines += [f"## {grid.title}", ""]
@@ -45,7 +57,14 @@ def format_markdown(grids: dict[str, Grid]) -> str:
 
 
 def format_csv(grid: Grid) -> str:
-    """A table as CSV."""
+    """Formats a table as CSV.
+
+    Args:
+        grid: the table.
+
+    Returns:
+        The text of a file.
+    """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([grid.header, *grid.rows])
     return text.getvalue()

@@ -68,7 +68,14 @@ def _write_own(method: str, run: Run, columns: tuple[str, ...]) -> tuple[str, ..
 
 
 def build_grids(runs: list[Run]) -> dict[str, Grid]:
-    """All tables by their key."""
+    """Builds all tables.
+
+    Args:
+        runs: own evaluations.
+
+    Returns:
+        The tables by their key in `published.TABLES`.
+    """
     placed = [(place_run(run), run) for run in runs]
     return {
         key: build_grid(table, [(places[key], run) for places, run in placed if key in places])

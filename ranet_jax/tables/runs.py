@@ -142,7 +142,14 @@ def name_variant(summary: dict[str, Any]) -> str:
 
 
 def place_run(run: Run) -> dict[str, str]:
-    """Finds the rows of an evaluation: the method by the key of each table it belongs to."""
+    """Finds the rows of an evaluation.
+
+    Args:
+        run: the evaluation.
+
+    Returns:
+        The method, by the key of each table that it belongs to.
+    """
     method = "RANet+" if run.steps else "RANet"
     places = {run.summary["split"]: method if run.name == FULL else f"{method}, {run.name}"}
     if run.summary["split"] == "davis16-val":
