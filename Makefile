@@ -1,10 +1,12 @@
-# make demo: set up .venv and see the whole path run; make test: style and tests.
+# make demo: set up .venv and see it run; make demo-train: training included; make test: style and tests.
 PYTHON ?= python3
 
-.PHONY: demo test clean
+.PHONY: demo demo-train test clean
 
-demo: .venv/ready
-	.venv/bin/python -m ranet_jax.demo
+demo: demo-train
+
+demo-train: .venv/ready
+	.venv/bin/python -m examples.train_on_clips
 
 test: .venv/ready
 	.venv/bin/ruff format --check .

@@ -28,13 +28,16 @@ from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_lab
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
-from ranet_jax.machine import count_cores
+from ranet_jax.machine import describe_processor
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import list_images
 from ranet_jax.media.masks import read_mask
 from ranet_jax.training.recipe import make_augmentation
 
 SAMPLES = 200
+VIDEO = Augmentation(spline=0.0, rotation=5.0, scaling=0.1, shift=0.05, pasted_objects=0)
+"""Stage 2's, as far as it matters for time."""
+
 _STILLS = (Path("DUTS-TR", "DUTS-TR-Image"), Path("DUTS-TR", "DUTS-TR-Mask"))
 _VIDEOS = (Path("DAVIS", "JPEGImages", "480p"), Path("DAVIS", "Annotations", "480p"))
 
@@ -183,10 +186,7 @@ def main() -> None:
     root = parser.parse_args().images
     cv2.setNumThreads(1)
     generator = np.random.default_rng(0)
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.exists() else []
-    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    print(f"machine: {names[0] if names else platform.machine()}, {count_cores()} cores")
+    print(f"machine: {describe_processor()}")
     print(
         f"versions: Python {platform.python_version()}, NumPy {np.__version__}, "
         f"OpenCV {cv2.__version__}, Pillow {PIL.__version__}"

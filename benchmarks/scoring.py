@@ -18,8 +18,9 @@ from itertools import chain
 from pathlib import Path
 
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.evaluation.metrics import average, score_folders
-from ranet_jax.machine import count_cores
+from ranet_jax.evaluation.metrics import average
+from ranet_jax.evaluation.scoring import score_folders
+from ranet_jax.machine import describe_processor
 
 # Runs in the interpreter that has vos-benchmark; the clock starts once everything is imported.
 VOS_BENCHMARK = """
@@ -58,7 +59,7 @@ def main() -> None:
     if not folders:
         raise InputError(f"{arguments.annotations} holds no folders; name the one above them")
     truths = {folder.name: sorted(folder.glob("*.png")) for folder in folders}
-    print(f"machine: {name_processor()}, {count_cores()} cores, Python {platform.python_version()}")
+    print(f"machine: {describe_processor()}, Python {platform.python_version()}")
     print(f"masks: {sum(map(len, truths.values()))} frames of {len(truths)} sequences")
     print(f"seconds: the best of {arguments.repeats} runs, the programs in turn; [all runs]")
     versions = {name: version(name) for name in ("ranet-jax", "numpy", "pillow")}
@@ -91,8 +92,10 @@ def time_ours(
         Seconds and the means of J&F, J and F.
     """
     start = time.perf_counter()
-    results = score_folders(arguments.results, truths, binary=arguments.binary, processes=processes)
-    overall = average(chain.from_iterable(results.values()))
+    scored = score_folders(arguments.results, truths, binary=arguments.binary, processes=processes)
+    if scored.failures:
+        raise InputError(next(iter(scored.failures.values())))
+    overall = average(chain.from_iterable(scored.scores.values()))
     seconds = time.perf_counter() - start
     return seconds, [overall[name] for name in ("J&F-Mean", "J-Mean", "F-Mean")]
 
@@ -125,18 +128,15 @@ def print_run(program: str, seconds: list[float], means: list[float]) -> None:
 
 
 def describe(versions: dict[str, str]) -> str:
-    """Lists versions on one line."""
+    """Lists versions on one line.
+
+    Args:
+        versions: number by name.
+
+    Returns:
+        The line.
+    """
     return ", ".join(f"{name} {number}" for name, number in versions.items())
-
-
-def name_processor() -> str:
-    """Names the processor's model where Linux tells, its architecture elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The learning demo: the small network on generated clips, in minutes on two cores.
 
-    make demo
+    make demo-train
     python train.py --config configs/demo.py --workdir runs/demo    # the training alone
 
 Needs: nothing to download; scikit-image's photos are the textures. For time and score see

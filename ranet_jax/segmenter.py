@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranet_jax.compilation import compile_functions
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.models.ranet import RANet
@@ -131,9 +132,6 @@ class Segmenter:
         slots = find_slots(objects)
         if slots not in self._compiled:
             start = time.perf_counter()
-            h, w = self.frame_canvas
-            frame = jax.ShapeDtypeStruct((h, w, 3), jnp.uint8)
-            labels = jax.ShapeDtypeStruct((h, w), jnp.uint8)
             functions = build(
                 self.model,
                 slots,
@@ -141,11 +139,7 @@ class Segmenter:
                 probabilities=self.probabilities,
                 protocol=self.protocol,
             )
-            state = jax.eval_shape(functions.init, self.params, frame, labels)
-            self._compiled[slots] = VideoFunctions(
-                functions.init.lower(self.params, frame, labels).compile(),
-                functions.step.lower(self.params, state, frame).compile(),
-            )
+            self._compiled[slots] = compile_functions(functions, self.params, self.frame_canvas)
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[slots]
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ranet_jax.app import visit as visits
 from ranet_jax.app.__main__ import main
-from ranet_jax.app.painting import BRUSHES, fit_frame, read_painting
+from ranet_jax.app.painting import BRUSHES, fit_picture, read_painting
 from ranet_jax.app.visit import Visit
 from ranet_jax.errors import InputError
 from ranet_jax.media.overlay import write_video
@@ -89,7 +89,7 @@ def test_where_two_brushes_blend_there_is_no_third_object():
 @pytest.mark.parametrize("size", [(2160, 3840), (1920, 1080), (64, 64), (333, 217)])
 def test_a_painted_picture_fits_its_frame(size):
     frame = np.zeros((*size, 3), np.uint8)
-    h, w = fit_frame(frame).shape[:2]
+    h, w = fit_picture(frame).shape[:2]
     assert h <= 600 and w <= 960
     assert h == 600 or w == 960
     assert abs(h / w - size[0] / size[1]) < 0.01
@@ -166,6 +166,31 @@ def test_a_video_that_breaks_off_keeps_what_is_finished(visit):
     assert 0 < len(masks) == visit.finished < 20
 
 
+@pytest.mark.parametrize("frames", [4, 5])
+def test_a_video_of_unknown_length_is_cut_with_a_word(visit, monkeypatch, frames):
+    """A Matroska file does not say how many frames it has."""
+    monkeypatch.setattr(visits, "MAX_FRAMES", 4)
+    visit.video = visit.folder / "clip.mkv"
+    with av.open(str(visit.video), "w") as container:
+        stream = container.add_stream("libx264", 10, width=SIZE[1], height=SIZE[0])
+        for _ in range(frames):
+            picture = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode())
+    visit.read_first()
+    assert visit.frame_count is None
+    visit.prepare(np.ones(SIZE, np.uint8))
+    with ThreadPoolExecutor(1) as device:
+        failure = visit.start(device, segmenter()).exception()
+    with zipfile.ZipFile(visit.archive) as archive:
+        assert len([name for name in archive.namelist() if name.endswith(".png")]) == 4
+    if frames == 4:
+        assert failure is None
+    else:
+        expected = "clip.mkv has more than 4 frames; the page took the first 4; "
+        assert visit.name_files(str(failure)).startswith(expected)
+
+
 # The command
 
 
@@ -174,8 +199,9 @@ def run_main(monkeypatch, *arguments):
     main()
 
 
-def test_a_checkpoint_is_asked_for(monkeypatch):
-    with pytest.raises(InputError, match="no trained weights come with this version"):
+def test_weights_that_are_missing_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("ranet_jax.weights.packed.SHIPPED", tmp_path / "none.safetensors")
+    with pytest.raises(InputError, match=r"none\.safetensors is missing.* give --checkpoint"):
         run_main(monkeypatch)
 
 

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.benchmark import speed as benchmark
-from ranet_jax.benchmark import timing
-from ranet_jax.benchmark.speed import Case, parse_cases
+from ranet_jax.benchmark import __main__ as command
+from ranet_jax.benchmark import parts, rows, speed, timing
+from ranet_jax.benchmark.cases import Case, make_clip, parse_cases
 from ranet_jax.benchmark.timing import CompilationCounter, measure
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import init_params, small_ranet
+from ranet_jax.protocol import RELEASED, Protocol
 from ranet_jax.segmenter import Segmenter
 
 
@@ -21,7 +22,7 @@ def run_main(monkeypatch, *arguments):
     """Runs the command and gives its exit code."""
     monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, arguments)])
     with pytest.raises(SystemExit) as end:
-        benchmark.main()
+        command.main()
     return end.value.code
 
 
@@ -29,7 +30,7 @@ def run_main(monkeypatch, *arguments):
 def quick_rates(monkeypatch):
     """Device rates of round numbers, so that nothing large is computed."""
     rates = {"matrix_tflops": 2.0, "copy_gb_per_second": 10.0}
-    monkeypatch.setattr(benchmark, "measure_rates", lambda dtype: rates)
+    monkeypatch.setattr(speed, "measure_rates", lambda dtype: rates)
 
 
 def test_the_command_writes_all_rows_of_a_case(tmp_path, monkeypatch, capsys, quick_rates):
@@ -58,13 +59,22 @@ def test_the_command_writes_all_rows_of_a_case(tmp_path, monkeypatch, capsys, qu
 def test_clips_go_through_one_program_together():
     model = small_ranet()
     segmenter = Segmenter(model, init_params(model, 0))
-    clip, labels = benchmark.make_clip(1, model.canvas)
-    init, step = benchmark.compile_video(segmenter, Case(2, 1))
+    clip, labels = make_clip(1, model.canvas)
+    init, step = parts.compile_video(segmenter, Case(2, 1))
     state = init(segmenter.params, clip[[0, 0]], np.stack([labels, labels]))
     _, found = step(segmenter.params, state, clip[[2, 7]])
     assert found.shape == (2, *model.canvas)
     assert not np.array_equal(found[0], found[1])
     assert state.kernels.is_deleted(), "the state is donated here too"
+
+
+def test_frames_on_a_larger_canvas_than_the_networks_are_timed_too():
+    model = small_ranet()
+    protocol = Protocol(frame_canvas=(192, 320))
+    segmenter = Segmenter(model, init_params(model, 0), protocol=protocol)
+    programs = parts.compile_case(segmenter, Case(2, 1))
+    assert programs.images[0].shape == (2, 192, 320, 3)
+    assert programs.network(*programs.arguments).shape == (2, 1, *model.canvas)
 
 
 def test_a_compilation_while_the_clock_runs_is_counted():
@@ -79,11 +89,11 @@ def test_a_compilation_while_the_clock_runs_is_counted():
 
 
 def test_a_compilation_after_the_warm_up_fails_the_command(tmp_path, monkeypatch, quick_rates):
-    def run_case(segmenter, case, frames, counter):
+    def time_case(segmenter, case, frames, counter):
         counter.count += 1
         return []
 
-    monkeypatch.setattr(benchmark, "run_case", run_case)
+    monkeypatch.setattr(speed, "time_case", time_case)
     arguments = "--model", "small", "--cases", "1x1", "--out", tmp_path / "out.json"
     assert run_main(monkeypatch, *arguments) == 1
     assert json.loads((tmp_path / "out.json").read_text())["compilations_after_warm_up"] == 1
@@ -114,23 +124,23 @@ def make_row(clips, objects, median):
 
 
 def test_ratios_and_shares():
-    rows = [make_row(1, 1, 10.0), make_row(1, 5, 25.0), make_row(8, 1, 40.0)]
-    assert benchmark.compute_ratios(rows) == {
+    found = [make_row(1, 1, 10.0), make_row(1, 5, 25.0), make_row(8, 1, 40.0)]
+    assert rows.compute_ratios(found) == {
         "five_objects_over_one": pytest.approx(2.5),
         "8_clips_over_one": pytest.approx(2),
     }
-    assert benchmark.compute_ratios(rows[1:]) == {}
-    rows[0] |= {"gflop": 10.0, "released_gflop": 5.0, "gb_accessed": 0.05}
-    benchmark.add_shares(rows, {"matrix_tflops": 2.0, "copy_gb_per_second": 10.0})
-    assert rows[0]["matrix_share"] == pytest.approx(0.5)  # 10 GFLOP in 10 ms of 2 TFLOP/s
-    assert rows[0]["released_share"] == pytest.approx(0.25)
-    assert rows[0]["copy_share"] == pytest.approx(0.5)
-    assert "matrix_share" not in rows[1]
+    assert rows.compute_ratios(found[1:]) == {}
+    found[0] |= {"gflop": 10.0, "released_gflop": 5.0, "gb_accessed": 0.05}
+    rows.add_shares(found, {"matrix_tflops": 2.0, "copy_gb_per_second": 10.0})
+    assert found[0]["matrix_share"] == pytest.approx(0.5)  # 10 GFLOP in 10 ms of 2 TFLOP/s
+    assert found[0]["released_share"] == pytest.approx(0.25)
+    assert found[0]["copy_share"] == pytest.approx(0.5)
+    assert "matrix_share" not in found[1]
 
 
 def test_precision_is_compared_pixel_by_pixel(monkeypatch):
     class Fake:
-        model, params = small_ranet(), None
+        model, params, protocol, frame_canvas = small_ranet(), None, RELEASED, (160, 288)
 
         def __init__(self, wrong):
             self.wrong = wrong
@@ -141,9 +151,9 @@ def test_precision_is_compared_pixel_by_pixel(monkeypatch):
         def step(self, frame):
             return np.arange(100).reshape(10, 10) < self.wrong
 
-    monkeypatch.setattr(benchmark, "Segmenter", lambda model, params: Fake(20))
-    assert benchmark.compare_precision(Fake(20)) == 0
-    assert benchmark.compare_precision(Fake(25)) == pytest.approx(0.05)
+    monkeypatch.setattr(speed, "Segmenter", lambda model, params, protocol: Fake(20))
+    assert speed.compare_precision(Fake(20)) == 0
+    assert speed.compare_precision(Fake(25)) == pytest.approx(0.05)
 
 
 def test_cases_are_read():
@@ -165,7 +175,7 @@ def test_what_is_no_case(text):
     ],
 )
 def test_unusable_arguments_before_any_work(arguments, message, monkeypatch):
-    monkeypatch.setattr(benchmark, "init_params", None)
+    monkeypatch.setattr(command, "init_params", None)
     monkeypatch.setattr(sys, "argv", ["benchmark", *arguments])
     with pytest.raises(InputError, match=message):
-        benchmark.main()
+        command.main()

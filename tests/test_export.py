@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax import export
 from ranet_jax.errors import InputError
+from ranet_jax.export import __main__ as command
+from ranet_jax.export import bundle as export
 from ranet_jax.models.ranet import init_params, small_ranet
-from ranet_jax.protocol import build
+from ranet_jax.protocol import Protocol, build
 from ranet_jax.weights.checkpoint import Network, save_network
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "run_exported.py"
@@ -140,7 +141,7 @@ def test_all_platforms_at_once_run_here_too():
 
 def run_main(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["export", *map(str, arguments)])
-    export.main()
+    command.main()
 
 
 def test_the_command_writes_what_it_is_asked_for(tmp_path, monkeypatch, capsys):
@@ -184,3 +185,23 @@ def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         export.export_network(network(), tmp_path / "out", platforms=("cpu",))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_done_around_the_network_is_exported_with_it():
+    """A network whose frames are kept on a larger canvas, and whose objects cannot jump."""
+    protocol = Protocol(locality=0.05, frame_canvas=(192, 320))
+    other = network()._replace(protocol=protocol)
+    functions = export.export_functions(other, 2, "float32", ("cpu",))
+    video = np.random.default_rng(1).integers(0, 256, (2, 192, 320, 3)).astype(np.uint8)
+    labels = np.zeros((192, 320), np.uint8)
+    labels[40:110, 60:150], labels[20:90, 180:250] = 1, 2
+    weights = export.flatten_params(other.params)
+    state = functions.init.call(weights, video[0], labels)
+    _, found = jax.jit(functions.step.call)(weights, state, video[1])
+    init, step = build(other.model, 2, protocol=protocol)
+    _, expected = step(other.params, init(other.params, video[0], labels), video[1])
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(expected)) == 3
+    manifest = export.describe_export(other, functions, 2, "float32")
+    assert manifest["frame"]["shape"] == [192, 320, 3]
+    assert manifest["protocol"]["locality"] == 0.05

@@ -14,22 +14,22 @@ from PIL import Image
 
 from ranet_jax.data.synthetic import write_davis
 from ranet_jax.errors import InputError
+from ranet_jax.figures import __main__ as command
 from ranet_jax.figures import make as figures
 from ranet_jax.figures.inspection import (
     Inspection,
+    arrange_scores,
     choose_positions,
     find_position,
     inspect_frame,
     number_objects,
-    score_positions,
 )
-from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.models.ranking import RankingAttention
-from ranet_jax.protocol import build
+from ranet_jax.protocol import Protocol, build
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.tables.build import read_run
 from ranet_jax.tables.published import SCORES, TABLES
+from ranet_jax.tables.runs import read_run
 from ranet_jax.weights.checkpoint import Network, save_network
 
 pytest.importorskip("matplotlib", reason="matplotlib is an extra, ranet-jax[figures]")
@@ -67,7 +67,7 @@ def inspected():
 def test_similarity_is_that_of_the_networks_own_features():
     """Kernels are means of 2x2 features, so those of the current frame give means of its maps."""
     (first, second, _), masks = clip()
-    model, params, _ = network()
+    model, params = network()[:2]
     labels = number_objects(masks[0], np.array([3, 7]))
     init, _ = build(model, 2)
     kernels, other = (init(params, frame, labels).kernels for frame in (first, second))
@@ -78,7 +78,7 @@ def test_similarity_is_that_of_the_networks_own_features():
 
 def test_the_rest_is_what_the_segmenter_sees_and_makes():
     frames, masks = clip()
-    model, params, _ = network()
+    model, params = network()[:2]
     labels = number_objects(masks[0], np.array([3, 7]))
     init, step = build(model, 2)
     _, expected = step(params, init(params, frames[0], labels), frames[1])
@@ -100,8 +100,9 @@ def test_scores_are_weighted_maxima_where_the_ranking_network_is_silent():
     np.testing.assert_allclose(found.scores[0, 0], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("learned_scores", [True, False])
 @pytest.mark.parametrize("ranking_rule", ["single", "multi"])
-def test_scores_order_positions_as_the_model_does(ranking_rule):
+def test_scores_order_positions_as_the_model_does(ranking_rule, learned_scores):
     generator = np.random.default_rng(1)
     similarity = jnp.asarray(generator.uniform(-1, 1, (1, 45, 10, 18)), jnp.float32)
     similarity *= jnp.asarray(generator.uniform(0.2, 1, (1, 45, 1, 1)), jnp.float32)
@@ -109,7 +110,7 @@ def test_scores_order_positions_as_the_model_does(ranking_rule):
     everything *= everything > 0.25
     cells = everything[None, 1:]
     everything = everything.at[0].set(1 - cells[0].sum(axis=0))
-    module = RankingAttention(16, 28, ranking_rule)
+    module = RankingAttention(16, 28, ranking_rule, learned_scores)
     params = network().params["ranking"]["network"]
     conv = {
         "kernel": generator.normal(size=params["conv2"]["conv"]["kernel"].shape),
@@ -120,13 +121,16 @@ def test_scores_order_positions_as_the_model_does(ranking_rule):
     @jax.jit
     def rank(params):
         variables = {"params": params}
-        options = {"capture_intermediates": True, "mutable": ["intermediates"]}
-        return module.apply(variables, similarity, cells, **options)
+        maps, kept = module.apply(variables, similarity, cells, mutable=["intermediates"])
+        (ranked,) = kept["intermediates"]["ranked"]
+        return maps, [arrange_scores(*stream, 45)[0] for stream in ranked]
 
-    maps, kept = rank(params)
-    (learned,) = kept["intermediates"]["network"]["__call__"]
-    assert np.ptp(learned) > 0.1, "the learned part must matter"
-    scores = np.asarray(score_positions(similarity[0], cells[0], learned, ranking_rule))
+    maps, scores = rank(params if learned_scores else {})
+    scores = np.stack(scores, axis=1)
+    peak = np.asarray(similarity[0].max(axis=(1, 2)))
+    unlearned = np.where(cells[0] > 0, cells[0] * peak, np.nan)
+    difference = np.nanmax(np.abs(scores[:, 0] - unlearned))
+    assert difference > 0.01 if learned_scores else difference < 1e-6
     rivals = (
         everything[jnp.array([[0, 2], [0, 1]])] if ranking_rule == "multi" else jnp.ones((2, 1, 45))
     )
@@ -153,19 +157,19 @@ def test_a_pixel_lies_in_its_cell(scale):
     y0, y1, x0, x1 = 45, 133, 60, 218
     for y, x in ((61, 101), (90, 140), (118, 101), (118, 178)):
         row, column = int((y + 0.5 - y0) / (y1 - y0) * 5), int((x + 0.5 - x0) / (x1 - x0) * 9)
-        assert find_position((y * scale, x * scale), mask, (H, W)) == 9 * row + column
-    assert find_position((90, 140), np.full((H, W), 1, np.uint8), (H, W)) == 9 * 2 + 4
+        assert find_position((y * scale, x * scale), mask, network()) == 9 * row + column
+    assert find_position((90, 140), np.full((H, W), 1, np.uint8), network()) == 9 * 2 + 4
 
 
 @pytest.mark.parametrize("pixel", [(-1, 5), (5, -1), (H, 5), (5, W)])
 def test_a_pixel_outside_the_frame_is_refused(pixel):
     with pytest.raises(InputError, match=r"outside the frame of 160 rows and 288 columns"):
-        find_position(pixel, np.ones((H, W), np.uint8), (H, W))
+        find_position(pixel, np.ones((H, W), np.uint8), network())
 
 
 def test_a_pixel_on_no_object_is_refused():
     with pytest.raises(InputError, match="5,6 is on no object"):
-        find_position((5, 6), clip()[1][0], (H, W))
+        find_position((5, 6), clip()[1][0], network())
 
 
 def test_positions_are_spread_over_the_object_alone():
@@ -217,7 +221,7 @@ def test_maps_are_drawn_as_they_are():
 
 
 def test_scores_are_drawn_over_the_template():
-    maps = drawn(drawing.draw_scores(made_up(), 0, 28, "title"))
+    maps = drawn(drawing.draw_scores(made_up(), 0, small_ranet(), "title"))
     foreground = maps["foreground: 18 cells ranked, the best 18 kept"]
     np.testing.assert_array_equal(foreground[:2], np.arange(18).reshape(2, 9))
     assert np.isnan(foreground[2:]).all()
@@ -296,7 +300,7 @@ def run(monkeypatch, data, out, kind, *more):
     if kind != "speed":
         sys.argv += ["--checkpoint", str(data / "network"), "--split", "davis17-val"]
         sys.argv += ["--data-dir", str(data / "DAVIS"), "--sequence", "video"]
-    figures.main()
+    command.main()
 
 
 @pytest.mark.parametrize(
@@ -350,6 +354,15 @@ def test_a_network_without_it_is_refused(monkeypatch, tmp_path, data, kind, sele
         run(monkeypatch, data, tmp_path, kind, "--frame", "1")
 
 
+def test_a_network_without_learned_scores_has_a_picture_of_its_scores(monkeypatch, tmp_path, data):
+    model = small_ranet().clone(learned_scores=False)
+    other = Network(model, init_params(model, 0), {})
+    monkeypatch.setattr(figures, "load_network", lambda path: other)
+    monkeypatch.setattr(drawing, "DPI", 40)
+    run(monkeypatch, data, tmp_path / "out", "scores", "--frame", "1")
+    assert (tmp_path / "out" / "video_scores.png").stat().st_size > 1000
+
+
 def test_speed_refuses_another_split_and_masks_without_times(monkeypatch, tmp_path, data):
     other = summary(tmp_path / "other", split="davis17-val")
     with pytest.raises(InputError, match="is of davis17-val"):
@@ -370,7 +383,19 @@ def test_a_missing_matplotlib_is_named(monkeypatch):
         figures.import_drawing()
 
 
-def test_numbers_of_pixels_go_the_way_of_labels():
-    """What `find_position` builds on: a canvas carries integers of any size."""
-    numbers = np.arange(1, 1 + 480 * 854, dtype=np.int32).reshape(480, 854)
-    assert Canvas((480, 854), (480, 864)).fit_labels(numbers)[479, 858] == numbers[-1, -1]
+def test_what_is_done_around_the_network_is_seen():
+    """Frames kept on a larger canvas than the network's: what it sees is cut from them."""
+    frames, masks = clip()
+    masks = masks * (masks == 7)
+    protocol = Protocol(frame_canvas=(2 * H, 2 * W), locality=0.05)
+    found = inspect_frame(network()._replace(protocol=protocol), list(frames[:2]), masks[0])
+    released = inspect_frame(network(), list(frames[:2]), masks[0])
+    assert found.frame.shape == released.frame.shape == (H, W, 3)
+    # The boxes are equal up to half a pixel of the smaller canvas.
+    assert np.mean(found.template_labels != released.template_labels) < 0.02
+    assert np.abs(found.template.astype(int) - released.template).mean() < 30
+    assert not np.array_equal(found.template, released.template)
+    # No object outside of the neighbourhood of what it was.
+    rows, columns = np.nonzero(found.template_labels)
+    rows_now, columns_now = np.nonzero(found.labels)
+    assert abs(rows_now.min() - rows.min()) < 20 and abs(columns_now.max() - columns.max()) < 20

@@ -12,7 +12,12 @@ from configs.static_pretrain import get_config
 from ranet_jax import online
 from ranet_jax.data.augment import Augmentation, make_static_example
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import davis_run as evaluation
+from ranet_jax.evaluation import run as evaluation
+from ranet_jax.evaluation.run import Learning
+from ranet_jax.evaluation.scoring import Scored
+from ranet_jax.evaluation.selection import select_sequences
+from ranet_jax.evaluation.sequences import Segmented
+from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.online import OnlineLearner, load_examples
@@ -171,22 +176,19 @@ def davis(tmp_path):
 
 
 @pytest.fixture
-def evaluate(monkeypatch, tmp_path, davis):
+def evaluate(tmp_path, davis):
     """`evaluate` with the network and the learner that are compiled already."""
 
-    def run(out, **arguments):
+    def run(out, learning=None, chosen=None):
         folder = tmp_path / out
-        checkpoint = tmp_path / "checkpoint"
-        summary = evaluation.evaluate(
-            "davis17-val", davis, folder, checkpoint=checkpoint, **arguments
-        )
+        selection = select_sequences("davis17-val", davis, chosen)
+        summary = evaluation.evaluate_network(selection, segmenter(), "any", folder, learning)
         assert json.loads((folder / "summary.json").read_text()) == summary
         masks = {
             str(path.relative_to(folder)): read_mask(path) for path in sorted(folder.glob("*/*"))
         }
         return summary, masks
 
-    monkeypatch.setattr(Segmenter, "from_checkpoint", lambda *_: segmenter())
     return run
 
 
@@ -201,12 +203,12 @@ def share_learner(monkeypatch):
 
 def test_no_steps_learn_nothing(monkeypatch, davis, evaluate):
     monkeypatch.setattr(evaluation, "OnlineLearner", None)  # calling it would fail
-    summary, masks = evaluate("out", online_steps=0)
+    summary, masks = evaluate("out")
     assert summary["online_steps"] == 0
     assert summary.keys().isdisjoint({"online_rate", "online_seconds_per_video"})
     assert summary["seconds_per_frame"] < 2 * summary["ms_per_frame_95th_percentile"] / 1000
-    (sequence,) = evaluation.find_sequences(davis, evaluation.SPLITS["davis17-val"], ["first"])
-    frames = [evaluation.read_frame(path) for path in sequence.frames]
+    (sequence,) = select_sequences("davis17-val", davis, ["first"]).sequences
+    frames = [read_frame(path) for path in sequence.frames]
     tracker = segmenter().start(frames[0], read_mask(sequence.masks[0]))
     for index, frame in enumerate(frames[1:], 1):
         np.testing.assert_array_equal(masks[f"first/{index:05d}.png"], tracker.step(frame))
@@ -214,9 +216,9 @@ def test_no_steps_learn_nothing(monkeypatch, davis, evaluate):
 
 def test_evaluation_learns_each_video_for_itself(monkeypatch, evaluate, capsys):
     share_learner(monkeypatch)
-    arguments = {"online_steps": 3, "online_rate": RATE}
-    summary, both = evaluate("both", **arguments)
-    _, alone = evaluate("alone", **arguments, chosen=["second"])
+    learning = Learning(3, RATE)
+    summary, both = evaluate("both", learning)
+    _, alone = evaluate("alone", learning, ["second"])
     assert "online learning, 3 steps at 0.001: " in capsys.readouterr().out
     assert_equal({name: both[name] for name in alone}, alone)
     assert len(both) == 2 * len(alone) == 8
@@ -230,16 +232,16 @@ def test_evaluation_learns_each_video_for_itself(monkeypatch, evaluate, capsys):
 def test_learning_is_spread_over_the_frames(monkeypatch, evaluate):
     share_learner(monkeypatch)
 
-    def segment_split(*_, learner, **__):
+    def segment_split(segmenter, learner, *_):
         learner.seconds = 8.0
-        return [0.5] * 3 + [1.5] * 3
+        return Segmented([0.5] * 3 + [1.5] * 3, {})
 
     monkeypatch.setattr(evaluation, "segment_split", segment_split)
-    monkeypatch.setattr(evaluation, "score_folders", lambda *_, **__: {})
+    monkeypatch.setattr(evaluation, "score_folders", lambda *_, **__: Scored({}, {}))
     monkeypatch.setattr(evaluation.report, "print_table", lambda *_: None)
     monkeypatch.setattr(evaluation.report, "write_csv", lambda *_: None)
     monkeypatch.setattr(evaluation, "average", lambda *_: {})
-    summary, _ = evaluate("out", online_steps=3, online_rate=RATE)
+    summary, _ = evaluate("out", Learning(3, RATE))
     assert summary["online_seconds_per_video"] == 4.0
     assert summary["seconds_per_frame"] == pytest.approx((8.0 + 6.0) / 6)
     assert summary["ms_per_frame_median"] == 1000.0

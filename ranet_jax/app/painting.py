@@ -15,7 +15,7 @@ _ROOM = (600, 960)
 _TOLERANCE = 32
 
 
-def fit_frame(frame: np.ndarray) -> np.ndarray:
+def fit_picture(frame: np.ndarray) -> np.ndarray:
     """Resizes a frame, aspect kept, to fill the room there is for it; a small one is enlarged.
 
     Args:

@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Executor, Future, wait
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -130,11 +131,22 @@ class Visit:
         return path if path.exists() else None
 
     def name_files(self, message: str) -> str:
-        """A message with files named as the visitor knows them."""
+        """Names files as the visitor knows them.
+
+        Args:
+            message: with paths inside `folder`.
+
+        Returns:
+            The message with names alone.
+        """
         return message.replace(f"{self.results}/", "").replace(f"{self.folder}/", "")
 
     def _segment(self, segmenter: Segmenter) -> None:
-        """Segments the video; whatever happens, what is finished can be taken home."""
+        """Segments the video; whatever happens, what is finished can be taken home.
+
+        Raises:
+            InputError: the video goes wrong, or goes on beyond what the page takes.
+        """
         try:
             with open_video(str(self.video)) as video, contextlib.suppress(KeyboardInterrupt):
                 segment_video(
@@ -148,6 +160,18 @@ class Visit:
         finally:
             if (self.results / "masks").is_dir():
                 shutil.make_archive(str(self.results / "masks"), "zip", self.results, "masks")
+        if self.finished == MAX_FRAMES and self._goes_on():
+            raise InputError(
+                f"{self.video} has more than {MAX_FRAMES} frames; the page took the first "
+                f"{MAX_FRAMES}; for all of them use python -m ranet_jax.segment"
+            )
+
+    def _goes_on(self) -> bool:
+        """Whether the video has more frames than the page takes; not all say how many they have."""
+        if self.frame_count is not None and self.frame_count <= MAX_FRAMES:
+            return False
+        with open_video(str(self.video)) as video, contextlib.closing(iter(video)) as frames:
+            return next(islice(frames, MAX_FRAMES, None), None) is not None
 
     def _report_frame(self, frame: Frame, labels: np.ndarray) -> None:
         """Remembers the newest frame for whoever shows the progress."""

@@ -36,7 +36,12 @@ class CompilationCounter:
 
 
 def measure(run: Callable[[], object], frames: int, counter: CompilationCounter) -> list[float]:
-    """Times a function, which must wait for its own result.
+    """Times a function.
+
+    Args:
+        run: the function, which must wait for its own result.
+        frames: how often it runs, at most.
+        counter: of compilations while the clock runs.
 
     Returns:
         Milliseconds of each run after the warm-up: `frames`, or fewer if they take long.
@@ -56,7 +61,10 @@ def measure(run: Callable[[], object], frames: int, counter: CompilationCounter)
 
 
 def measure_rates(dtype: jnp.dtype) -> dict[str, float]:
-    """What the device reaches at its best: a large matrix product, and a large copy.
+    """Measures what the device reaches at its best: a large matrix product, and a large copy.
+
+    Args:
+        dtype: of the matrices.
 
     Returns:
         TFLOP/s in `dtype`, at the precision of the network, and GB/s read and written.
@@ -87,7 +95,11 @@ def measure_rates(dtype: jnp.dtype) -> dict[str, float]:
 
 
 def read_peak_memory() -> dict[str, Any]:
-    """The most memory that was in use so far, in MiB: the device's, or else the process's."""
+    """Reads the most memory that was in use so far.
+
+    Returns:
+        `mib`, and what it is `of`: the device where it says, or else this process.
+    """
     stats = jax.devices()[0].memory_stats()
     if stats and "peak_bytes_in_use" in stats:
         return {"mib": stats["peak_bytes_in_use"] / 2**20, "of": "device"}

@@ -1,1 +1,1 @@
-"""The demos."""
+"""The demo: an embedded clip, segmented and scored with the weights that ship."""

@@ -13,9 +13,10 @@ from ranet_jax.figures.inspection import Inspection
 from ranet_jax.files import replace_file
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.sheets import draw_sheet
+from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import CELL
-from ranet_jax.tables.build import Run
 from ranet_jax.tables.published import SPEED, TABLES
+from ranet_jax.tables.runs import Run
 
 DPI = 130
 _COLOURS = ("#ff7f0e", "#17becf", "#e377c2", "#bcbd22", "#9467bd", "#8c564b")
@@ -23,7 +24,12 @@ _STREAMS = ("foreground", "background")
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Writes a picture as PNG, which appears under its name when it is complete."""
+    """Writes a picture as PNG, which appears under its name when it is complete.
+
+    Args:
+        figure: the picture.
+        path: of the file; its folder is made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=DPI)
@@ -97,13 +103,13 @@ def draw_maps(inspection: Inspection, slot: int, positions: Sequence[int], title
     return figure
 
 
-def draw_scores(inspection: Inspection, slot: int, kept: int, title: str) -> Figure:
+def draw_scores(inspection: Inspection, slot: int, model: RANet, title: str) -> Figure:
     """Draws the ranking scores over the template as heat maps.
 
     Args:
         inspection: of a frame, with scores.
         slot: of the object.
-        kept: how many maps each stream keeps.
+        model: the network, which says how many maps each stream keeps.
         title: of the whole.
 
     Returns:
@@ -118,12 +124,13 @@ def draw_scores(inspection: Inspection, slot: int, kept: int, title: str) -> Fig
     shape = [side // CELL for side in template.shape[:2]]
     for one, stream, scores in zip(axes[1:], _STREAMS, inspection.scores[slot], strict=True):
         ranked = np.count_nonzero(np.isfinite(scores))
-        name = f"{stream}: {ranked} cells ranked, the best {min(ranked, kept)} kept"
+        name = f"{stream}: {ranked} cells ranked, the best {min(ranked, model.top_k)} kept"
         unit = "ranking score (no unit)"
         _show_map(one, template, scores.reshape(shape), name, unit, cmap="inferno")
+    learned = " + what the ranking network adds" if model.learned_scores else ""
     figure.supxlabel(
-        "score of a cell: the stream's share of it x its highest similarity in the current frame + "
-        "what the ranking network adds; cells without colour are not in the stream",
+        "score of a cell: the stream's share of it x its highest similarity in the current frame"
+        f"{learned}; cells without colour are not in the stream",
         fontsize=9,
     )
     return figure
@@ -223,7 +230,15 @@ def draw_speed(runs: Sequence[Run]) -> Figure:
 
 
 def spread_labels(values: Sequence[float], gap: float) -> list[float]:
-    """Moves labels down until none is closer to the one above it than `gap`; keeps their order."""
+    """Moves labels down until none is too close to the one above it.
+
+    Args:
+        values: where they would stand, in any order.
+        gap: the smallest distance.
+
+    Returns:
+        Where they stand, likewise.
+    """
     places = np.empty(len(values))
     above = np.inf
     for index in np.argsort(values)[::-1]:

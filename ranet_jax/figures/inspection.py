@@ -16,9 +16,9 @@ from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.ranet import RANet
-from ranet_jax.models.ranking import CELL, correlate, split_labels, weigh_streams
+from ranet_jax.models.ranking import CELL, correlate, split_labels
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.protocol import State, build, find_slots
+from ranet_jax.protocol import Protocol, State, build, find_neighbourhood, find_slots
 from ranet_jax.segmenter import find_ids
 from ranet_jax.training.objective import predict_labels
 from ranet_jax.weights.checkpoint import Network
@@ -68,70 +68,83 @@ def inspect_frame(network: Network, frames: Sequence[np.ndarray], mask: np.ndarr
     model, params = network.model, jax.tree.map(jnp.asarray, network.params)
     ids = find_ids(frames[0], mask)
     slots = find_slots(ids.size)
-    canvas = Canvas(mask.shape, model.canvas)
+    canvas = Canvas(mask.shape, network.protocol.find_frame_canvas(model))
     first = canvas.fit_frame(frames[0])
     labels = canvas.fit_labels(number_objects(mask, ids))
-    init, step = build(model, slots)
+    init, step = build(model, slots, protocol=network.protocol)
     state = init(params, first, labels)
     for frame in frames[1:-1]:
         state, _ = step(params, state, canvas.fit_frame(frame))
     last = canvas.fit_frame(frames[-1])
-    found = jax.device_get(_build_inspection(model, slots)(params, state, last))
+    found = jax.device_get(_build_inspection(model, slots, network.protocol)(params, state, last))
     box, now = find_box(jnp.asarray(labels) > 0), find_box(state.labels > 0)
     n = ids.size
     return Inspection(
         ids=ids,
-        template=_cut_picture(first, box),
-        template_labels=np.asarray(cut_labels(jnp.asarray(labels), box)),
-        frame=_cut_picture(last, now),
+        template=_cut_picture(first, box, model.canvas),
+        template_labels=np.asarray(cut_labels(jnp.asarray(labels), box, model.canvas)),
+        frame=_cut_picture(last, now, model.canvas),
         labels=found["labels"],
         similarity=found["similarity"],
-        scores=found["scores"][:n] if model.selection == "ranking" else None,
+        scores=None if found["scores"] is None else found["scores"][:n],
         merged=found["merged"][:n],
     )
 
 
 def number_objects(mask: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Numbers objects as slots do: uint8 [h, w], i where the mask has `ids[i - 1]`."""
+    """Numbers objects as slots do.
+
+    Args:
+        mask: uint8 [h, w] of ids, 0 background.
+        ids: that are in it, ascending.
+
+    Returns:
+        uint8 [h, w]: i where the mask has `ids[i - 1]`.
+    """
     return (np.searchsorted(ids, mask) + 1).astype(np.uint8) * (mask > 0)
 
 
-def _cut_picture(frame: np.ndarray, box: Array) -> np.ndarray:
+def _cut_picture(frame: np.ndarray, box: Array, canvas: tuple[int, int]) -> np.ndarray:
     """Cuts a frame to a box as the network does, uint8 [h, w, 3]."""
-    return np.asarray(cut_frame(jnp.asarray(frame, jnp.float32), box)).round().astype(np.uint8)
+    cut = cut_frame(jnp.asarray(frame, jnp.float32), box, canvas)
+    return np.asarray(cut).round().astype(np.uint8)
 
 
 @functools.cache
 def _build_inspection(
-    model: RANet, slots: int
+    model: RANet, slots: int, protocol: Protocol
 ) -> Callable[[Any, State, Array], dict[str, Array | None]]:
     """The network's step on a frame, that keeps what happens between encoder and decoder."""
 
     def keep(module: nn.Module, method: str) -> bool:
-        return method == "__call__" and module.name in ("encoder", "network", "merge")
+        return method == "__call__" and module.name in ("encoder", "merge")
 
     def inspect(params: Any, state: State, frame: Array) -> dict[str, Array | None]:
         box = find_box(state.labels > 0)
+        previous = split_labels(cut_labels(state.labels, box, model.canvas), slots, jnp.float32)
         logits, variables = model.apply(
             {"params": params},
             state.kernels[None],
             state.cells[None],
-            cut_frame(normalize_frame(frame, jnp.float32), box)[None],
-            split_labels(cut_labels(state.labels, box), slots, jnp.float32)[None],
+            cut_frame(normalize_frame(frame, jnp.float32), box, model.canvas)[None],
+            previous[None],
             capture_intermediates=keep,
             mutable=["intermediates"],
         )
         kept = variables["intermediates"]
         ((_, matching),) = kept["encoder"]["__call__"]
-        similarity = correlate(state.kernels[None], matching)
         scores = None
         if model.selection == "ranking":
-            (learned,) = kept["ranking"]["network"]["__call__"]
-            scores = score_positions(similarity[0], state.cells, learned, model.ranking_rule)
+            (ranked,) = kept["ranking"]["ranked"]
+            scores = [arrange_scores(*stream, model.positions) for stream in ranked]
+            scores = jnp.stack(scores, axis=2)[0]
         probability = find_probability(logits[0], state.cells.any(axis=-1), model.activation)
+        if protocol.locality:
+            near = find_neighbourhood(previous, protocol.locality)
+            probability = jnp.where(near, probability, 0)
         return {
             "labels": choose_labels(jnp.moveaxis(probability, 0, -1), model.activation),
-            "similarity": similarity[0],
+            "similarity": correlate(state.kernels[None], matching)[0],
             "scores": scores,
             "merged": jnp.stack(kept["decoder"]["merge"]["__call__"], axis=1),
         }
@@ -139,39 +152,32 @@ def _build_inspection(
     return jax.jit(inspect)
 
 
-def score_positions(similarity: Array, cells: Array, learned: Array, ranking_rule: str) -> Array:
-    """Scores template positions as `RankingAttention` does, which keeps only their order.
+def arrange_scores(scores: Array, weights: Array, positions: int) -> Array:
+    """Lays the scores of a stream's candidates out over the template's positions.
 
     Args:
-        similarity: [positions, y, x].
-        cells: each object's share of each template cell, [n, positions].
-        learned: what the ranking network gives, a stream and object ("single") or once ("multi"),
-            [..., positions].
-        ranking_rule: "single" or "multi".
+        scores: of candidates, as the network ranks them, [b, n, candidates]; candidate c is of
+            position `c % positions`.
+        weights: likewise; 0 outside the stream.
+        positions: of the template.
 
     Returns:
-        Scores of foreground and background, [n, 2, positions]; NaN outside the stream. The maps of
-        several rivals at one position are one background score here, that of the best.
+        [b, n, positions]; NaN outside the stream. The candidates of several rivals at one position
+        are one score here, that of the best.
     """
-    peak, learned = similarity.max(axis=(1, 2)), 0.2 * learned
-    if ranking_rule == "single":
-        weights = weigh_streams(cells[None], ranking_rule)[0]  # [2, n, positions]
-        scores = weights * peak + learned.reshape(weights.shape)
-        return jnp.moveaxis(jnp.where(weights > 0, scores, jnp.nan), 0, 1)
-    everything = jnp.concatenate([1 - cells.sum(axis=0, keepdims=True), cells])
-    own = jnp.arange(1, len(everything))[:, None] == jnp.arange(len(everything))
-    rivals = jnp.where(own[..., None], 0, everything).max(axis=1)
-    weights = jnp.stack([cells, rivals], axis=1)
-    return jnp.where(weights > 0, weights * (peak + learned.reshape(-1)), jnp.nan)
+    apart = (*scores.shape[:2], -1, positions)
+    inside = weights.reshape(apart) > 0
+    best = jnp.where(inside, scores.reshape(apart), -jnp.inf).max(axis=2)
+    return jnp.where(inside.any(axis=2), best, jnp.nan)
 
 
-def find_position(point: tuple[int, int], mask: np.ndarray, canvas: tuple[int, int]) -> int:
+def find_position(point: tuple[int, int], mask: np.ndarray, network: Network) -> int:
     """Finds the template position that a pixel of the first frame lies in.
 
     Args:
         point: row and column of the pixel.
         mask: of the first frame, uint8 [h, w] of ids.
-        canvas: the network's, height and width.
+        network: whose template it is.
 
     Returns:
         The index of its similarity map.
@@ -184,15 +190,12 @@ def find_position(point: tuple[int, int], mask: np.ndarray, canvas: tuple[int, i
         raise InputError(f"the pixel {y},{x} lies outside the frame of {h} rows and {w} columns")
     if not mask[y, x]:
         raise InputError(f"the pixel {y},{x} is on no object of the first mask; choose one that is")
-    place = Canvas(mask.shape, canvas)
-    box = find_box(jnp.asarray(place.fit_labels(mask)) > 0)
-    # Every pixel's number takes the way that its label takes.
-    numbers = place.fit_labels(np.arange(1, h * w + 1, dtype=np.int32).reshape(h, w))
-    numbers = np.asarray(cut_labels(jnp.asarray(numbers), box))
-    rows, columns = np.divmod(numbers - 1, w)
-    distance = np.where(numbers > 0, np.hypot(rows - y, columns - x), np.inf)
-    row, column = np.unravel_index(distance.argmin(), distance.shape)
-    return int(row // CELL * (canvas[1] // CELL) + column // CELL)
+    place = Canvas(mask.shape, network.protocol.find_frame_canvas(network.model))
+    box = np.asarray(find_box(jnp.asarray(place.fit_labels(mask)) > 0))
+    cells = np.array(network.model.canvas) // CELL
+    inside = (np.array(place.locate(point)) - box[:2]) / (box[2:] - box[:2])
+    row, column = np.clip(np.floor(inside * cells), 0, cells - 1).astype(int)
+    return int(row * cells[1] + column)
 
 
 def choose_positions(labels: np.ndarray, slot: int, count: int) -> list[int]:

@@ -1,18 +1,10 @@
-"""The pictures of the paper, from any checkpoint and clip: python -m ranet_jax.figures KIND ... .
+"""Makes the pictures of `figures`: reads what they need, and hands it to what draws."""
 
-    maps      similarity maps of chosen pixels of the template, and the merged features (figure 4)
-    scores    the ranking scores over the template
-    samples   training samples of stage 1 from a first frame, with predictions (figure 5)
-    overlays  results over frames of a clip (figure 7)
-    speed     accuracy against time, published and own (figure 6)
-
-KIND --help says what each needs. A picture is a PNG file named after the clip and the kind.
-"""
-
-import argparse
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +20,8 @@ from ranet_jax.figures.inspection import (
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_mask
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.tables import build as tables
 from ranet_jax.tables.published import SPEED
+from ranet_jax.tables.runs import read_run
 from ranet_jax.training.validation import Clip
 from ranet_jax.weights.checkpoint import load_network
 
@@ -40,8 +32,43 @@ SAMPLES = 4
 """Training samples to draw."""
 
 
+class Subject(NamedTuple):
+    """What a picture is of.
+
+    Attributes:
+        checkpoint: of the network.
+        split: one of `SPLITS`, whose list has the sequence.
+        data_dir: the DAVIS folder.
+        sequence: its name.
+    """
+
+    checkpoint: Path
+    split: str
+    data_dir: Path
+    sequence: str
+
+
+class Moment(NamedTuple):
+    """One object in one frame of a sequence.
+
+    Attributes:
+        frame: its number, from 1; frame 0 is the template.
+        object: its id; None for the first.
+    """
+
+    frame: int
+    object: int | None
+
+
 def import_drawing() -> ModuleType:
-    """Imports what draws; it needs matplotlib, which is an extra."""
+    """Imports what draws, which needs an extra.
+
+    Returns:
+        The module `drawing`.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
     try:
         return importlib.import_module("ranet_jax.figures.drawing")
     except ModuleNotFoundError as error:
@@ -50,10 +77,128 @@ def import_drawing() -> ModuleType:
         raise InputError("pictures need matplotlib; .venv/bin/pip install '.[figures]'") from None
 
 
-def read_clip(args: argparse.Namespace, frames: int | None = None) -> Clip:
+def make_maps(
+    subject: Subject, out: Path, moment: Moment, pixels: Sequence[tuple[int, int]]
+) -> None:
+    """Makes the picture of similarity maps and merged features: `SEQUENCE_maps.png`.
+
+    Args:
+        subject: what it is of.
+        out: folder of the picture.
+        moment: the frame, and the object whose features are drawn.
+        pixels: row and column of pixels of the first frame, each on an object, whose maps are
+            drawn; where there are none, some spread over the object.
+
+    Raises:
+        InputError: something that is asked for is not there, or the network correlates nothing.
+    """
+    drawing = import_drawing()
+    network, clip = load_network(subject.checkpoint), _read_until(subject, moment.frame)
+    if network.model.selection == "features":
+        raise InputError(f"{subject.checkpoint} correlates nothing and has no similarity maps")
+    slot = _find_slot(clip, moment.object)
+    positions = [find_position(pixel, clip.masks[0], network) for pixel in pixels]
+    inspection = inspect_frame(network, clip.frames, clip.masks[0])
+    positions = positions or choose_positions(inspection.template_labels, slot, POSITIONS)
+    title = _name_moment(subject, moment, inspection, slot)
+    figure = drawing.draw_maps(inspection, slot, positions, title)
+    drawing.write_figure(figure, out / f"{clip.name}_maps.png")
+
+
+def make_scores(subject: Subject, out: Path, moment: Moment) -> None:
+    """Makes the picture of ranking scores: `SEQUENCE_scores.png`.
+
+    Args:
+        subject: what it is of.
+        out: folder of the picture.
+        moment: the frame, and the object whose scores are drawn.
+
+    Raises:
+        InputError: something that is asked for is not there, or the network ranks nothing.
+    """
+    drawing = import_drawing()
+    network, clip = load_network(subject.checkpoint), _read_until(subject, moment.frame)
+    if network.model.selection != "ranking":
+        raise InputError(
+            f"{subject.checkpoint} ranks nothing (selection {network.model.selection!r})"
+        )
+    slot = _find_slot(clip, moment.object)
+    inspection = inspect_frame(network, clip.frames, clip.masks[0])
+    title = _name_moment(subject, moment, inspection, slot)
+    figure = drawing.draw_scores(inspection, slot, network.model, title)
+    drawing.write_figure(figure, out / f"{clip.name}_scores.png")
+
+
+def make_samples(subject: Subject, out: Path) -> None:
+    """Makes the picture of training samples of the first frame: `SEQUENCE_samples.png`.
+
+    Args:
+        subject: what it is of.
+        out: folder of the picture.
+    """
+    drawing = import_drawing()
+    network, clip = load_network(subject.checkpoint), _read_clip(subject, 1)
+    examples, predictions = draw_examples(network, clip.frames[0], clip.masks[0], SAMPLES)
+    title = (
+        f"training samples of stage 1 from the first frame of {clip.name} ({subject.checkpoint})"
+    )
+    figure = drawing.draw_samples(examples, predictions, title)
+    drawing.write_figure(figure, out / f"{clip.name}_samples.png")
+
+
+def make_overlays(subject: Subject, out: Path, count: int, max_frames: int | None) -> None:
+    """Makes the picture of results over frames: `SEQUENCE_overlays.png`.
+
+    Args:
+        subject: what it is of.
+        out: folder of the picture.
+        count: how many frames are shown, at least 1.
+        max_frames: of the sequence, at least 1; None for all.
+
+    Raises:
+        InputError: a number is too small.
+    """
+    drawing = import_drawing()
+    if count < 1 or (max_frames is not None and max_frames < 1):
+        raise InputError("--count and --max-frames must be at least 1")
+    segmenter = Segmenter.from_network(load_network(subject.checkpoint))
+    clip = _read_clip(subject, max_frames)
+    tracker = segmenter.start(clip.frames[0], clip.masks[0])
+    results = [clip.masks[0], *map(tracker.step, clip.frames[1:])]
+    last = len(clip.frames) - 1
+    numbers = sorted(set(np.linspace(0, last, count).round().astype(int).tolist()))
+    truths = clip.masks if len(clip.masks) > last else [None] * (last + 1)
+    shown = [(number, clip.frames[number], results[number], truths[number]) for number in numbers]
+    figure = drawing.draw_overlays(shown, f"{clip.name} ({subject.checkpoint})")
+    drawing.write_figure(figure, out / f"{clip.name}_overlays.png")
+
+
+def make_speed(summaries: Sequence[str], out: Path) -> None:
+    """Makes the picture of accuracy against time: `speed.png`.
+
+    Args:
+        summaries: as `tables.runs.read_run` takes them.
+        out: folder of the picture.
+
+    Raises:
+        InputError: one of them is of another split than davis16-val, or has no times.
+    """
+    drawing = import_drawing()
+    runs = [read_run(argument) for argument in summaries]
+    for run in runs:
+        if run.summary["split"] != "davis16-val":
+            raise InputError(
+                f"{run.path} is of {run.summary['split']}, not davis16-val; leave it out"
+            )
+        if SPEED not in run.numbers:
+            raise InputError(f"{run.path} has no times, being of masks that existed; leave it out")
+    drawing.write_figure(drawing.draw_speed(runs), out / "speed.png")
+
+
+def _read_clip(subject: Subject, frames: int | None) -> Clip:
     """Reads a sequence, and the masks that it has."""
-    split = SPLITS[args.split]
-    (sequence,) = find_sequences(args.data_dir, split, [args.sequence], frames)
+    split = SPLITS[subject.split]
+    (sequence,) = find_sequences(subject.data_dir, split, [subject.sequence], frames)
     masks = [path for path in sequence.masks if path.is_file()]
     return Clip(
         sequence.name,
@@ -62,154 +207,28 @@ def read_clip(args: argparse.Namespace, frames: int | None = None) -> Clip:
     )
 
 
-def read_until(args: argparse.Namespace) -> Clip:
-    """Reads a sequence until the chosen frame."""
-    if args.frame < 1:
-        raise InputError(f"--frame {args.frame}: frame 0 is the template; choose a later one")
-    clip = read_clip(args, args.frame + 1)
-    if len(clip.frames) <= args.frame:
+def _read_until(subject: Subject, frame: int) -> Clip:
+    """Reads a sequence until a frame."""
+    if frame < 1:
+        raise InputError(f"--frame {frame}: frame 0 is the template; choose a later one")
+    clip = _read_clip(subject, frame + 1)
+    if len(clip.frames) <= frame:
         count = len(clip.frames)
-        raise InputError(f"--frame {args.frame}: {clip.name} has {count} frames, counted from 0")
+        raise InputError(f"--frame {frame}: {clip.name} has {count} frames, counted from 0")
     return clip
 
 
-def find_slot(args: argparse.Namespace, clip: Clip) -> int:
+def _find_slot(clip: Clip, chosen: int | None) -> int:
     """The slot of the chosen object."""
     ids = np.setdiff1d(clip.masks[0], [0]).tolist()
-    if args.object is None:
+    if chosen is None:
         return 0
-    if args.object not in ids:
-        raise InputError(f"--object {args.object}: {clip.name} has {', '.join(map(str, ids))}")
-    return ids.index(args.object)
+    if chosen not in ids:
+        raise InputError(f"--object {chosen}: {clip.name} has {', '.join(map(str, ids))}")
+    return ids.index(chosen)
 
 
-def name_frame(args: argparse.Namespace, inspection: Inspection, slot: int) -> str:
+def _name_moment(subject: Subject, moment: Moment, inspection: Inspection, slot: int) -> str:
     """The title of a picture of one object in one frame."""
     which = f", object {inspection.ids[slot]}" if inspection.ids.size > 1 else ""
-    return f"{args.sequence}, frame {args.frame}{which} ({args.checkpoint})"
-
-
-def make_maps(args: argparse.Namespace) -> None:
-    """Makes the picture of similarity maps and merged features."""
-    drawing = import_drawing()
-    network, clip = load_network(args.checkpoint), read_until(args)
-    if network.model.selection == "features":
-        raise InputError(f"{args.checkpoint} correlates nothing and has no similarity maps")
-    slot, canvas = find_slot(args, clip), network.model.canvas
-    positions = [find_position(pixel, clip.masks[0], canvas) for pixel in args.pixels]
-    inspection = inspect_frame(network, clip.frames, clip.masks[0])
-    positions = positions or choose_positions(inspection.template_labels, slot, POSITIONS)
-    figure = drawing.draw_maps(inspection, slot, positions, name_frame(args, inspection, slot))
-    drawing.write_figure(figure, args.out / f"{clip.name}_maps.png")
-
-
-def make_scores(args: argparse.Namespace) -> None:
-    """Makes the picture of ranking scores."""
-    drawing = import_drawing()
-    network, clip = load_network(args.checkpoint), read_until(args)
-    if network.model.selection != "ranking":
-        raise InputError(f"{args.checkpoint} ranks nothing (selection {network.model.selection!r})")
-    slot = find_slot(args, clip)
-    inspection = inspect_frame(network, clip.frames, clip.masks[0])
-    title = name_frame(args, inspection, slot)
-    figure = drawing.draw_scores(inspection, slot, network.model.top_k, title)
-    drawing.write_figure(figure, args.out / f"{clip.name}_scores.png")
-
-
-def make_samples(args: argparse.Namespace) -> None:
-    """Makes the picture of training samples."""
-    drawing = import_drawing()
-    network, clip = load_network(args.checkpoint), read_clip(args, 1)
-    examples, predictions = draw_examples(network, clip.frames[0], clip.masks[0], SAMPLES)
-    title = f"training samples of stage 1 from the first frame of {clip.name} ({args.checkpoint})"
-    figure = drawing.draw_samples(examples, predictions, title)
-    drawing.write_figure(figure, args.out / f"{clip.name}_samples.png")
-
-
-def make_overlays(args: argparse.Namespace) -> None:
-    """Makes the picture of results over frames."""
-    drawing = import_drawing()
-    if args.count < 1 or (args.max_frames is not None and args.max_frames < 1):
-        raise InputError("--count and --max-frames must be at least 1")
-    segmenter = Segmenter(*load_network(args.checkpoint)[:2])
-    clip = read_clip(args, args.max_frames)
-    tracker = segmenter.start(clip.frames[0], clip.masks[0])
-    results = [clip.masks[0], *map(tracker.step, clip.frames[1:])]
-    last = len(clip.frames) - 1
-    numbers = sorted(set(np.linspace(0, last, args.count).round().astype(int).tolist()))
-    truths = clip.masks if len(clip.masks) > last else [None] * (last + 1)
-    shown = [(number, clip.frames[number], results[number], truths[number]) for number in numbers]
-    figure = drawing.draw_overlays(shown, f"{clip.name} ({args.checkpoint})")
-    drawing.write_figure(figure, args.out / f"{clip.name}_overlays.png")
-
-
-def make_speed(args: argparse.Namespace) -> None:
-    """Makes the picture of accuracy against time."""
-    drawing = import_drawing()
-    runs = [tables.read_run(argument) for argument in args.summaries]
-    for run in runs:
-        if run.summary["split"] != "davis16-val":
-            raise InputError(
-                f"{run.path} is of {run.summary['split']}, not davis16-val; leave it out"
-            )
-        if SPEED not in run.numbers:
-            raise InputError(f"{run.path} has no times, being of masks that existed; leave it out")
-    drawing.write_figure(drawing.draw_speed(runs), args.out / "speed.png")
-
-
-def read_pixel(text: str) -> tuple[int, int]:
-    """Reads ROW,COLUMN."""
-    try:
-        row, column = map(int, text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not ROW,COLUMN, such as 320,300") from None
-    return row, column
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    out = argparse.ArgumentParser(add_help=False)
-    out.add_argument("--out", type=Path, default=Path("out/figures"), help="(default: out/figures)")
-    clip = argparse.ArgumentParser(add_help=False, parents=[out])
-    clip.add_argument("--checkpoint", type=Path, required=True)
-    clip.add_argument("--split", choices=SPLITS, required=True, help="whose list has the sequence")
-    clip.add_argument("--data-dir", type=Path, default=Path("data/DAVIS"), help="the DAVIS folder")
-    clip.add_argument("--sequence", required=True)
-    frame = argparse.ArgumentParser(add_help=False, parents=[clip])
-    frame.add_argument("--frame", type=int, default=10, help="from 1; all before are segmented too")
-    frame.add_argument("--object", type=int, metavar="ID", help="(default: the first)")
-
-    parser = argparse.ArgumentParser(
-        prog="python -m ranet_jax.figures",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    kinds = parser.add_subparsers(required=True, metavar="KIND")
-    kind = kinds.add_parser("maps", parents=[frame])
-    kind.set_defaults(make=make_maps)
-    kind.add_argument(
-        "--pixels",
-        type=read_pixel,
-        nargs="+",
-        default=[],
-        metavar="ROW,COLUMN",
-        help=f"of the first frame, on an object (default: {POSITIONS} spread over it)",
-    )
-    kinds.add_parser("scores", parents=[frame]).set_defaults(make=make_scores)
-    kinds.add_parser("samples", parents=[clip]).set_defaults(make=make_samples)
-    kind = kinds.add_parser("overlays", parents=[clip])
-    kind.set_defaults(make=make_overlays)
-    kind.add_argument("--count", type=int, default=5, help="frames to show (default: 5)")
-    kind.add_argument("--max-frames", type=int, help="only the first frames of the clip")
-    kind = kinds.add_parser("speed", parents=[out])
-    kind.set_defaults(make=make_speed)
-    kind.add_argument(
-        "summaries", nargs="*", metavar="[NAME=]SUMMARY", help="as for ranet_jax.tables"
-    )
-    return parser
-
-
-def main() -> None:
-    """The command."""
-    args = build_parser().parse_args()
-    args.make(args)
+    return f"{subject.sequence}, frame {moment.frame}{which} ({subject.checkpoint})"

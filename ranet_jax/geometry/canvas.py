@@ -97,6 +97,18 @@ class Canvas:
                 _keep_object(fitted, labels, one)
         return self._place(fitted)
 
+    def locate(self, point: tuple[int, int]) -> tuple[float, float]:
+        """Finds where a pixel of a frame is on the canvas.
+
+        Args:
+            point: row and column of the pixel.
+
+        Returns:
+            Row and column of its centre, where the centre of the canvas's first pixel is 0.5, 0.5.
+        """
+        sides = zip(point, self.size, self._scaled, self._start, strict=True)
+        return tuple(start + (at + 0.5) * scaled / size for at, size, scaled, start in sides)
+
     def restore_labels(self, labels: np.ndarray) -> np.ndarray:
         """Brings labels of the canvas back to the video's size: border cut off, nearest neighbour.
 

@@ -153,6 +153,8 @@ class RankingAttention(nn.Module):
 
         rank = rank_alone if self.ranking_rule == "single" else rank_together
         foreground, background = rank(pooled, cells, learn)
+        # For pictures of what was ranked; without a collection of intermediates it does nothing.
+        self.sow("intermediates", "ranked", (foreground, background))
         return tuple(
             select_maps(similarity, *stream, self.top_k) for stream in (foreground, background)
         )

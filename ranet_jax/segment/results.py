@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.files import name_unfinished, replace_file
+from ranet_jax.files import LOCK, name_unfinished, replace_file
 from ranet_jax.media.images import open_image
 from ranet_jax.media.masks import write_mask
 
@@ -30,6 +30,7 @@ class Results:
     killed at any moment.
 
     Attributes:
+        folder: where they are.
         finished: number of finished frames.
         labels: `Tracker.labels` after the last of them; None if there are none.
     """
@@ -54,7 +55,7 @@ class Results:
             InputError: there are results in the folder and they are not to be kept, or they are
                 and were made with other settings.
         """
-        self._folder = folder
+        self.folder = folder
         self._settings = json.loads(json.dumps(settings))  # as they are read back
         self._marks = {str(index): checksum for index, checksum in marks.items()}
         self._video: list[object] | None = None
@@ -70,7 +71,7 @@ class Results:
 
     def _read_state(self) -> None:
         """Reads how far the results have come, and checks that the same run goes on."""
-        with np.load(self._folder / _STATE) as state:
+        with np.load(self.folder / _STATE) as state:
             known = json.loads(str(state["known"]))
             self.finished, self.labels = int(state["finished"]), state["labels"]
         differing = [
@@ -84,7 +85,7 @@ class Results:
             differing.append("masks")
         if differing:
             raise InputError(
-                f"{self._folder} was begun with other settings ({', '.join(differing)}); go on "
+                f"{self.folder} was begun with other settings ({', '.join(differing)}); go on "
                 "with the same ones, or start anew with --overwrite"
             )
         self._video = known["video"]
@@ -101,7 +102,7 @@ class Results:
         """
         if self._video not in (None, [name, checksum]):
             raise InputError(
-                f"{self._folder} was begun with another video, which has another first frame; "
+                f"{self.folder} was begun with another video, which has another first frame; "
                 "go on with the same one, or start anew with --overwrite"
             )
         self._video = [name, checksum]
@@ -126,7 +127,7 @@ class Results:
         if index != self.finished:
             raise RuntimeError(f"frame {index} cannot be written after {self.finished} frames")
         grey = {
-            self._folder / "probabilities" / str(one) / f"{name}.png": image
+            self.folder / "probabilities" / str(one) / f"{name}.png": image
             for one, image in probability.items()
         }
         self._note(self._mask_path(name), *grey)
@@ -142,21 +143,28 @@ class Results:
             "labels": labels,
             "known": json.dumps(known),
         }
-        with replace_file(self._folder / _STATE) as unfinished:
+        with replace_file(self.folder / _STATE) as unfinished:
             np.savez_compressed(unfinished, **state)
         self.finished, self.labels = index + 1, labels
 
     def read_mask(self, name: str) -> np.ndarray:
-        """The mask of a finished frame, uint8 [h, w]."""
+        """Reads the mask of a finished frame.
+
+        Args:
+            name: of the frame.
+
+        Returns:
+            Ids, uint8 [h, w].
+        """
         return np.asarray(open_image(self._mask_path(name)))
 
     def _mask_path(self, name: str) -> Path:
-        return self._folder / "masks" / f"{name}.png"
+        return self.folder / "masks" / f"{name}.png"
 
     def _note(self, *paths: Path) -> None:
         """Notes which files are going to be written, before they are."""
-        with (self._folder / _WRITTEN).open("ab") as file:
-            file.writelines(os.fsencode(path.relative_to(self._folder)) + b"\0" for path in paths)
+        with (self.folder / _WRITTEN).open("ab") as file:
+            file.writelines(os.fsencode(path.relative_to(self.folder)) + b"\0" for path in paths)
 
 
 def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
@@ -171,9 +179,7 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
         InputError: it is not empty and neither is wished, there is nothing to go on with, or there
             are files in it where results go, which this program did not write.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; choose another --out")
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists() or all(path.name == LOCK for path in folder.iterdir()):
         return
     if not (overwrite or resume):
         raise InputError(
@@ -193,7 +199,11 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
 
 
 def remove_results(folder: Path) -> None:
-    """Removes all files that a run has written into a folder, and no other."""
+    """Removes all files that a run has written into a folder, and no other.
+
+    Args:
+        folder: of the results; need not exist.
+    """
     for path in _read_written(folder):
         for file in (path, name_unfinished(path)):
             file.unlink(missing_ok=True)

@@ -41,7 +41,15 @@ class Writing:
         self._error: Exception | None = None
 
     def add(self, write: Callable[..., None], *args: object) -> None:
-        """Has `write(*args)` called soon; waits when much is pending already."""
+        """Has something written soon; waits when much is pending already.
+
+        Args:
+            write: does it.
+            args: that it is called with.
+
+        Raises:
+            Exception: what went wrong with something before.
+        """
         self._pending.append(self._executor.submit(self._call, write, *args))
         if len(self._pending) > _BEHIND:
             self._pending.popleft().result()

@@ -10,7 +10,8 @@ import numpy as np
 from ranet_jax.data.davis import SPLITS, find_sequences
 from ranet_jax.data.synthetic import generate_clip
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation.metrics import average, score_sequence
+from ranet_jax.evaluation.metrics import average
+from ranet_jax.evaluation.scoring import score_sequence
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_mask
 from ranet_jax.models.ranet import RANet, init_params
@@ -113,7 +114,7 @@ class Validator:
 
 
 def score_clip(segmenter: Segmenter, clip: Clip) -> list:
-    """Segments a clip from its first mask and scores it; see `metrics.score_sequence`."""
+    """Segments a clip from its first mask and scores it; see `scoring.score_sequence`."""
     tracker = segmenter.start(clip.frames[0], clip.masks[0])
     predictions = [clip.masks[0], *map(tracker.step, clip.frames[1:])]
     return score_sequence(predictions, clip.masks, clip.name)

@@ -16,6 +16,7 @@ from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.palette import PALETTE
 from ranet_jax.media.video import open_video
 from ranet_jax.models.ranet import init_params, small_ranet
+from ranet_jax.protocol import Protocol
 from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter, Tracker
 from tests.filming import film
@@ -122,6 +123,10 @@ def test_resume_needs_the_same_run(folder, masks, tmp_path):
     other_rule = Segmenter(small_ranet("multi"), segmenter().params, probabilities=True)
     with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(network\)"):
         segment_video(other_rule, video, masks, tmp_path, probabilities=True, resume=True)
+    protocol = Protocol(locality=0.1)
+    other = Segmenter(small_ranet(), segmenter().params, probabilities=True, protocol=protocol)
+    with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(network\)"):
+        segment_video(other, video, masks, tmp_path, probabilities=True, resume=True)
     with pytest.raises(InputError, match="holds results; give --resume"):
         run(folder, masks, tmp_path)
     # A mask of a frame that is still to come may be added.

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
+from ranet_jax.files import lock_folder
 from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
+from ranet_jax.segment import __main__ as command_line
 from ranet_jax.segment.__main__ import command, parse_masks
 from ranet_jax.segmenter import Segmenter, Tracker
 from tests.segment.following import COUNT, SIZE, FakeLearner, contents, read, segmenter
@@ -23,7 +25,8 @@ from tests.test_video import FakeCamera
 @pytest.fixture
 def call(monkeypatch, capsys):
     """Runs the command; gives its exit code and what it prints."""
-    monkeypatch.setattr(Segmenter, "from_checkpoint", lambda *_, **__: segmenter())
+    monkeypatch.setattr(command_line, "choose_network", lambda arguments: None)
+    monkeypatch.setattr(Segmenter, "from_network", lambda *_, **__: segmenter())
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["ranet-segment", *map(str, arguments)])
@@ -55,6 +58,11 @@ def test_command(call, arguments, undisturbed, tmp_path):
     assert code == 0, text
     assert f"{COUNT} frames in {tmp_path / 'out'}" in text and "frames/s" in text
     assert contents(tmp_path / "out") == contents(undisturbed)
+    assert re.search(r"│ 5 +│ \d of 7 +│ \d +│", text), "object 5, which is followed until frame 2"
+    assert re.search(r"│ 200 +│ \d of 7 +│", text)
+    assert f"masks: {tmp_path / 'out' / 'masks'}" in text
+    assert f"probabilities: {tmp_path / 'out' / 'probabilities'}, a folder an object" in text
+    assert f"overlay: {tmp_path / 'out' / 'overlay.mp4'}" in text
     code, text = call(*arguments)
     assert code == 2 and "out is not empty; give --resume to go on with it, --overwrite" in text
     code, text = call(*arguments, "--resume", "--probabilities")
@@ -109,7 +117,7 @@ def test_bad_input_is_one_line(call, arguments, folder, tmp_path):
         ([folder, "--out", small, *rest[2:]], "small.png is a file"),
         ([folder, *rest[:4], "--mask", f"3={small}"], "the first frame has no mask"),
         ([*arguments, "--max-frames", "3"], "--max-frames 3 ends before frame 3"),
-        ([folder, *rest[:2], *rest[4:]], "give --checkpoint; no trained weights .*'Weights'"),
+        ([*anew, "--mask", f"7={tmp_path / '0.png'}"], "has 7 frames, so that there is no frame 7"),
         ([*anew, "--online-steps", -1], "online learning of -1 steps"),
         ([*anew, "--online-steps", 1, "--online-rate", 0], "at a rate of 0.0; give one above 0"),
         ([*anew, "--online-steps", 1, "--seed", -1], "with the seed -1; give at least 0"),
@@ -119,6 +127,37 @@ def test_bad_input_is_one_line(call, arguments, folder, tmp_path):
         assert len(text.splitlines()) == 1
         assert re.search(message, text), text
         assert contents(tmp_path / "out") == results
+
+
+def test_two_runs_do_not_write_into_one_folder(call, arguments, tmp_path):
+    assert call(*arguments, "--max-frames", 4)[0] == 0
+    results = contents(tmp_path / "out")
+    for flag in ([], ["--overwrite"], ["--resume"]):
+        with lock_folder(tmp_path / "out"):
+            code, text = call(*arguments, *flag)
+        assert code == 2
+        assert re.search(rf"another process is writing into .*out \({os.getpid()}: ", text), text
+        assert contents(tmp_path / "out") == results
+    assert not (tmp_path / "out" / ".lock").exists()
+    assert call(*arguments, "--resume")[0] == 0
+
+
+def test_an_object_that_is_lost_is_named(call, arguments, tmp_path, monkeypatch):
+    """The masks say where objects 200 and 9 are in frame 3; afterwards nothing is found of 9."""
+    step = Tracker.step
+
+    def lose(tracker, frame):
+        mask = step(tracker, frame).copy()
+        mask[0, 0] = 200
+        mask[mask == 9] = 0
+        return mask
+
+    monkeypatch.setattr(Tracker, "step", lose)
+    code, text = call(*arguments)
+    assert code == 0
+    assert "object 9 is in no mask after frame 3; if it is still to be seen" in text
+    assert "object 200 is" not in text and "object 5 is" not in text
+    assert re.search(r"│ 9 +│ 1 of 7 +│ 3 +│", text)
 
 
 def test_masks_of_another_size_are_resized_when_asked(call, folder, tmp_path):

@@ -1,8 +1,11 @@
-"""The whole path without a download: python -m ranet_jax.demo, or make demo.
+"""The whole path without a download, training included: make demo-train.
+
+    python -m examples.train_on_clips    # in the folder of the repository
 
 Trains the small variant on generated clips (`configs/demo.py`), segments held-out clips with it,
-and compares its score with that of the untrained network and of repeating the first mask. Leaves
-training sheets, masks, an overlay video and the table in out/demo.
+and compares its score with that of the untrained network and of repeating the first mask: 5 to 10
+minutes on two cores. Leaves training sheets, masks, an overlay video and the table in out/demo,
+which it writes anew.
 """
 
 import argparse
@@ -19,11 +22,14 @@ from rich.table import Table
 
 from configs.demo import get_config
 from ranet_jax.data.synthetic import write_davis
-from ranet_jax.evaluation.davis_run import evaluate
+from ranet_jax.errors import run_command
+from ranet_jax.evaluation.run import evaluate_masks, evaluate_network
+from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.machine import describe_processor
 from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.media.overlay import paint_overlay, write_video
 from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.loop import train
 from ranet_jax.training.recipe import make_model
 from ranet_jax.training.validation import Clip, generate_clips
@@ -84,26 +90,28 @@ def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str
     print(f"{out} is written anew; stopped, the demo begins at the beginning")
     print(f"training {config.steps} steps on generated clips; sheets of samples: {run / 'sheets'}")
     train(config, run)
-    results = {
-        "first mask repeated": {"results": out / "repeated"},
-        "untrained network": {"checkpoint": out / "untrained"},
-        "trained network": {"checkpoint": run},
-    }
-    scores = {}
-    for number, (method, arguments) in enumerate(results.items()):
+    selection = select_sequences("davis17-val", davis)
+    networks = {"untrained network": out / "untrained", "trained network": run}
+    method = "first mask repeated"
+    print(f"\n{method}:")
+    scores = {method: evaluate_masks(selection, out / "repeated", out / "masks" / "0")["scores"]}
+    for number, (method, checkpoint) in enumerate(networks.items(), start=1):
         print(f"\n{method}:")
+        segmenter = Segmenter.from_checkpoint(checkpoint)
         folder = out / "masks" / str(number)
-        scores[method] = evaluate("davis17-val", davis, folder, **arguments)["scores"]
+        summary = evaluate_network(selection, segmenter, str(checkpoint), folder)
+        scores[method] = summary["scores"]
     write_overlays(clips, folder, out)
     return scores
 
 
 def main() -> None:
-    """The command."""
-    description = (
-        "The learning demo, 5 to 10 minutes on two cores. Deletes out/demo and writes it anew."
-    )
-    argparse.ArgumentParser(prog="make demo", description=description).parse_args()
+    """Runs the demo and writes the table."""
+    argparse.ArgumentParser(
+        prog="python -m examples.train_on_clips",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
     out = Path("out") / "demo"
     scores = run_demo(get_config(), out)
     device = f"{jax.devices()[0].device_kind}, {describe_processor()}"
@@ -115,3 +123,7 @@ def main() -> None:
     with (out / "table.txt").open("w") as file:
         Console(file=file, width=100).print(table)
     print(f"overlay video: {out}/overlay.mp4, sheets: {out}/run/sheets, table: {out}/table.txt")
+
+
+if __name__ == "__main__":
+    run_command(main)

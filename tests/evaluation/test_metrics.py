@@ -18,11 +18,9 @@ from ranet_jax.evaluation.metrics import (
     average,
     boundary_accuracy,
     region_similarity,
-    score_folder,
-    score_folders,
-    score_sequence,
     summarize,
 )
+from ranet_jax.evaluation.scoring import score_folder, score_folders, score_sequence
 from ranet_jax.media.masks import read_mask, write_mask
 from tests.conftest import SHARED, needs_shared
 
@@ -334,18 +332,30 @@ def test_folder_with_nothing_to_score(dataset):
         score_folder(dataset / "predictions/run", truths_of(dataset, "run")["run"][:2])
 
 
-def test_processes_find_the_same_and_pass_errors_on(dataset):
+def test_processes_find_the_same_and_score_what_can_be_scored(dataset):
     sequences = ["run", "walk", "jump"]
     work = dataset / "predictions", truths_of(dataset, *sequences)
-    alone, apart = (score_folders(*work, processes=n) for n in (1, 2))
+    alone, apart = (score_folders(*work, processes=n).scores for n in (1, 2))
     assert list(alone) == list(apart) == sequences
     for sequence in sequences:
         for ours, theirs in zip(alone[sequence], apart[sequence], strict=True):
             assert ours.J.tolist() == theirs.J.tolist()
             assert ours.F.tolist() == theirs.F.tolist()
     (dataset / "predictions/jump/00001.png").unlink()
-    with pytest.raises(InputError, match=r"jump/00001\.png does not exist"):
-        score_folders(*work, processes=2)
+    for processes in (1, 2):
+        scores, failures = score_folders(*work, processes=processes)
+        assert list(scores) == ["run", "walk"]
+        assert scores["walk"][1].J.tolist() == alone["walk"][1].J.tolist()
+        assert list(failures) == ["jump"]
+        assert "jump/00001.png does not exist (1 of 1 result" in failures["jump"]
+
+
+def test_absent_ids_count_as_found_and_are_named(capsys):
+    """Ids 2 and 5 alone: the benchmark's tool gives 1, 3 and 4 full marks, and so does this."""
+    truth = np.where(two_objects() == 1, 5, two_objects())
+    scores = score_sequence([0 * truth] * 3, [truth] * 3, "gaps")
+    assert [one.J.tolist() for one in scores] == [[1.0], [0.0], [1.0], [1.0], [0.0]]
+    assert "gaps has objects up to 5, but not 1, 3, 4: " in capsys.readouterr().err
 
 
 def test_processes_do_not_import_the_program_that_starts_them(dataset):
@@ -354,12 +364,12 @@ def test_processes_do_not_import_the_program_that_starts_them(dataset):
     program.write_text(
         "from pathlib import Path\n"
         "with open('imported', 'a') as marks:\n    marks.write('x')\n"
-        "from ranet_jax.evaluation.metrics import score_folders\n"
+        "from ranet_jax.evaluation.scoring import score_folders\n"
         "truths = {name: sorted(Path('truths', name).iterdir()) for name in ('run', 'walk')}\n"
-        "assert len(score_folders(Path('predictions'), truths, processes=2)) == 2\n"
+        "assert len(score_folders(Path('predictions'), truths, processes=2).scores) == 2\n"
         "import sys\nassert 'jax' not in sys.modules\n"
     )
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     subprocess.run(
         [sys.executable, program], cwd=dataset, env={"PYTHONPATH": str(root)}, check=True
     )

@@ -1,19 +1,5 @@
-"""A network as files that jax runs without this package.
+"""A network as a folder of files: what `python -m ranet_jax.export` writes."""
 
-    python -m ranet_jax.export CHECKPOINT DIR [--platforms cpu,cuda,tpu] [--slots 1]
-
-Writes into the new folder DIR:
-
-    init.jax, step.jax   the two functions of `segmenter.build`, by `jax.export` (StableHLO inside)
-    weights.npz          their weights, which are arguments and not part of the functions
-    manifest.json        every input and output with shape and dtype, and the versions
-
-`examples/run_exported.py` runs them. Lowering needs no accelerator: one file serves all platforms
-it was written for; so far only cpu has been run, cuda and tpu have only been written. jax promises
-to read such files for six months; export anew after that.
-"""
-
-import argparse
 import dataclasses
 import functools
 import json
@@ -23,16 +9,16 @@ from typing import Any, NamedTuple
 import flax.traverse_util
 import jax
 import jax.export
-import jax.numpy as jnp
 import jaxlib
 import numpy as np
 from jax import Array
 
 import ranet_jax
-from ranet_jax.errors import InputError, run_command
+from ranet_jax.compilation import describe_inputs
+from ranet_jax.errors import InputError
 from ranet_jax.files import check_destination, replace_folder
-from ranet_jax.protocol import SLOTS, State, build
-from ranet_jax.weights.checkpoint import Network, describe_model, load_network
+from ranet_jax.protocol import State, build
+from ranet_jax.weights.checkpoint import Network, describe_network
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 """What a file can be written for."""
@@ -42,7 +28,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 class ExportedFunctions(NamedTuple):
-    """`init` and `step` of `segmenter.build` on plain dicts, which need no class of ours to load.
+    """`init` and `step` of `protocol.build` on plain dicts, which need no class of ours to load.
 
     The parameters are a dict by path ("encoder/resnet/conv1/kernel"), the state is a dict by the
     attributes of `State`. A file says which buffers `step` may reuse, but `Exported.call` does not:
@@ -54,7 +40,14 @@ class ExportedFunctions(NamedTuple):
 
 
 def flatten_params(params: Any) -> dict[str, np.ndarray]:
-    """The parameters as one dict by path, as the exported functions take them."""
+    """Flattens parameters, as the exported functions take them.
+
+    Args:
+        params: a tree of dicts.
+
+    Returns:
+        Arrays by path, such as "encoder/resnet/conv1/kernel", ascending.
+    """
     flat = flax.traverse_util.flatten_dict(params, sep="/")
     return {path: np.asarray(flat[path]) for path in sorted(flat)}
 
@@ -66,7 +59,7 @@ def export_functions(
 
     Args:
         network: whose functions.
-        slots: room for objects, see `SLOTS`.
+        slots: room for objects, see `protocol.SLOTS`.
         precision: of the computation.
         platforms: to lower for, some of `PLATFORMS`.
 
@@ -74,7 +67,7 @@ def export_functions(
         `init(params, frame, labels) -> state` and `step(params, state, frame) -> (state, labels)`,
         see `ExportedFunctions`.
     """
-    functions = build(network.model, slots, precision)
+    functions = build(network.model, slots, precision, protocol=network.protocol)
 
     def init(params: dict[str, Array], frame: Array, labels: Array) -> dict[str, Array]:
         tree = flax.traverse_util.unflatten_dict(params, sep="/")
@@ -87,12 +80,10 @@ def export_functions(
         after, labels = functions.step(tree, State(**state), frame)
         return flatten_state(after), labels
 
-    h, w = network.model.canvas
-    frame = jax.ShapeDtypeStruct((h, w, 3), jnp.uint8)
-    labels = jax.ShapeDtypeStruct((h, w), jnp.uint8)
+    canvas = network.protocol.find_frame_canvas(network.model)
     params = flatten_params(network.params)
     params = {path: jax.ShapeDtypeStruct(x.shape, x.dtype) for path, x in params.items()}
-    state = jax.eval_shape(init, params, frame, labels)
+    frame, labels, state = describe_inputs(init, params, canvas)
     export_whole = functools.partial(jax.export.export, platforms=platforms)
     return ExportedFunctions(
         export_whole(jax.jit(init, keep_unused=True))(params, frame, labels),
@@ -101,7 +92,14 @@ def export_functions(
 
 
 def flatten_state(state: State) -> dict[str, Array]:
-    """A state as a dict by its attributes."""
+    """Turns a state into a dict.
+
+    Args:
+        state: as `init` and `step` give it.
+
+    Returns:
+        Its arrays by attribute.
+    """
     return {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
 
 
@@ -142,9 +140,8 @@ def describe_export(
         "versions": {
             module.__name__: module.__version__ for module in (ranet_jax, jax, jaxlib, np)
         },
-        "model": describe_model(network.model),
         "weights": params,
-    }
+    } | describe_network(network)
 
 
 def export_network(
@@ -159,7 +156,7 @@ def export_network(
     Args:
         network: to write.
         folder: the new folder.
-        slots: room for objects, one of `SLOTS`. Each needs a step of its own.
+        slots: room for objects, one of `protocol.SLOTS`. Each needs a step of its own.
         precision: one of `PRECISIONS`.
         platforms: some of `PLATFORMS`.
 
@@ -179,35 +176,3 @@ def export_network(
         np.savez(unfinished / "weights.npz", **flatten_params(network.params))
         manifest = describe_export(network, functions, slots, precision)
         (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ranet_jax.export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument(
-        "--platforms",
-        type=lambda names: tuple(names.split(",")),
-        default=PLATFORMS,
-        help=f"with commas (default: {','.join(PLATFORMS)})",
-    )
-    parser.add_argument("--slots", type=int, choices=SLOTS, default=1, help="room for objects")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
-    args = parser.parse_args()
-    check_destination(args.folder)  # before a large checkpoint is read
-    network = load_network(args.checkpoint)
-    export_network(network, args.folder, args.slots, args.precision, args.platforms)
-    h, w = network.model.canvas
-    print(
-        f"{args.folder}: init and step for {', '.join(args.platforms)}; {h} x {w}, "
-        f"slots for objects: {args.slots}, {args.precision}"
-    )
-
-
-if __name__ == "__main__":
-    run_command(main)

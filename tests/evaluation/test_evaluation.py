@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,12 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.evaluation import davis_run as evaluation
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation import __main__ as evaluation
+from ranet_jax.evaluation import run as evaluation_run
+from ranet_jax.files import lock_folder
 from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.weights.checkpoint import Network, save_network
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FRAMES = ["00000", "00001", "00002", "00005", "00006"]  # with a gap, which is allowed
 
 
@@ -97,20 +102,125 @@ def test_2016_unites_ids_and_perfect_masks_score_one(monkeypatch, tmp_path, davi
     assert len(read_rows(tmp_path / "out/per-sequence_results-val.csv")) == 5
 
 
-def test_a_rerun_never_reports_an_old_score(monkeypatch, tmp_path, davis, checkpoint):
+def contents(folder):
+    """Every file, byte for byte."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def break_frame(davis, sequence):
+    frame = davis / f"JPEGImages/480p/{sequence}/00005.jpg"
+    frame.write_bytes(frame.read_bytes()[:500])
+
+
+def test_old_results_stay_until_new_ones_are_there(monkeypatch, tmp_path, davis, checkpoint):
     out = tmp_path / "out"
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", out)
     run(monkeypatch, *arguments, "--results", davis / "Annotations/480p")
-    assert json.loads((out / "summary.json").read_text())["scores"]["J-Mean"] == 1
-    frame = davis / "JPEGImages/480p/second/00005.jpg"
-    content = frame.read_bytes()
-    frame.write_bytes(content[:500])
-    with pytest.raises(evaluation.InputError, match=r"second/00005\.jpg cannot be read"):
-        run(monkeypatch, *arguments, "--checkpoint", checkpoint)
-    assert sorted(path.name for path in out.iterdir()) == ["first"]
-    frame.write_bytes(content)
-    run(monkeypatch, *arguments, "--checkpoint", checkpoint)
+    before = contents(out)
+    network = (*arguments, "--checkpoint", checkpoint)
+    with pytest.raises(InputError, match="checkpoint no does not exist"):
+        run(monkeypatch, *arguments, "--checkpoint", "no")
+    assert contents(out) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation_run, "score_folders", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(patch, *network)
+    left = contents(out)
+    assert {name: left[name] for name in before} == before
+    assert len([name for name in left if name.startswith(".unfinished/")]) == 2 * len(FRAMES)
+    run(monkeypatch, *network)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "first",
+        "global_results-val.csv",
+        "per-sequence_results-val.csv",
+        "second",
+        "summary.json",
+    ]
     assert json.loads((out / "summary.json").read_text())["scores"]["J-Mean"] < 1
+
+
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_a_sequence_that_breaks_off_is_left_out_and_the_others_are_scored(
+    monkeypatch, tmp_path, davis, checkpoint, capsys
+):
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    run(monkeypatch, *arguments, "--out", alone, "--sequences", "second")
+    break_frame(davis, "first")
+    with pytest.raises(InputError, match=r"1 of 2 sequences could not .*\(first\); what is in"):
+        run(monkeypatch, *arguments, "--out", out)
+    assert "first is left out: " in capsys.readouterr().err
+    summary, other = (json.loads((one / "summary.json").read_text()) for one in (out, alone))
+    assert summary["scores"] == other["scores"]
+    assert summary["sequences"] == ["second"]
+    assert "00005.jpg cannot be read" in summary["left_out"]["first"]
+    assert summary["frames"] >= 4
+    assert not (out / "first").exists() and len(list(out.glob("second/*.png"))) == len(FRAMES)
+
+
+@pytest.mark.parametrize("what", ["two frames", "ids above the slots", "empty mask"])
+def test_what_cannot_be_scored_is_known_before_anything_is_segmented(
+    monkeypatch, tmp_path, davis, checkpoint, what, capsys
+):
+    if what == "two frames":
+        for stem in FRAMES[2:]:
+            (davis / f"JPEGImages/480p/first/{stem}.jpg").unlink()
+    else:
+        break_davis(davis, what)
+    seen = []
+
+    def segment(segmenter, learner, selection, folder):
+        seen.append([sequence.name for sequence in selection.sequences])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation_run, "segment_split", segment)
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, *arguments, "--out", tmp_path / "out")
+    assert seen == [["second"]]
+    said = capsys.readouterr().err
+    messages = {
+        "two frames": "first has nothing to score: 2 annotations",
+        "ids above the slots": "first/00000.png: the mask has 19 objects; at most 16 fit",
+        "empty mask": "first/00000.png: the mask is empty",
+    }
+    assert "first is left out: " in said and messages[what] in said
+
+
+def test_results_that_cannot_be_scored_do_not_spoil_the_others(monkeypatch, tmp_path, davis):
+    results = tmp_path / "results"
+    shutil.copytree(davis / "Annotations/480p", results)
+    write_mask(results / "first/00002.png", np.full((120, 200), 7, np.uint8))
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", tmp_path / "out")
+    with pytest.raises(InputError, match=r"1 of 2 sequences .*\(first\)"):
+        run(monkeypatch, *arguments, "--results", results)
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["scores"]["J-Mean"] == 1 and summary["sequences"] == ["second"]
+    assert "first/00002.png holds object 7" in summary["left_out"]["first"]
+    rows = read_rows(tmp_path / "out/per-sequence_results-val.csv")
+    assert [row[0] for row in rows[1:]] == ["second_1", "second_2"]
+
+
+def test_two_runs_do_not_write_into_one_folder(monkeypatch, tmp_path, davis):
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", out)
+    with lock_folder(out), pytest.raises(InputError, match=rf"into .*out \({os.getpid()}: "):
+        run(monkeypatch, *arguments, "--results", davis / "Annotations/480p")
+    assert not list(out.iterdir())
+
+
+def test_what_a_stopped_run_left_is_not_deleted_to_be_scored(monkeypatch, tmp_path, davis):
+    out = tmp_path / "out"
+    shutil.copytree(davis / "Annotations/480p", out / ".unfinished")
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--results", out / ".unfinished")
+    with pytest.raises(InputError, match="choose another --out"):
+        run(monkeypatch, *arguments, "--out", out)
+    assert len(list(out.rglob("*.png"))) == 2 * len(FRAMES)
+    run(monkeypatch, *arguments, "--out", tmp_path / "other")
 
 
 def test_choosing_sequences_and_frames(monkeypatch, tmp_path, davis):
@@ -135,19 +245,38 @@ def test_test_dev_writes_the_submission(monkeypatch, tmp_path, davis, checkpoint
     assert not list(out.glob("*.csv"))
 
 
+def test_a_submission_needs_every_mask_and_replaces_the_old_one_only_then(
+    monkeypatch, tmp_path, davis, checkpoint
+):
+    out, results = tmp_path / "out", tmp_path / "results"
+    shutil.copytree(davis / "Annotations/480p", results)
+    arguments = ("--split", "davis17-test-dev", "--data-dir", davis, "--out", out)
+    run(monkeypatch, *arguments, "--results", results)
+    before = contents(out)
+    (results / "first/00000.png").unlink()
+    with pytest.raises(InputError, match=r"first/00000\.png does not exist \(1 of 5 result"):
+        run(monkeypatch, *arguments, "--results", results)
+    assert contents(out) == before
+    break_frame(davis, "second")
+    with pytest.raises(InputError, match=r"second/00005\.jpg cannot be read"):
+        run(monkeypatch, *arguments, "--checkpoint", checkpoint)
+    after = contents(out)
+    assert {name: after[name] for name in before} == before
+
+
 def test_missing_results_keep_what_is_there(monkeypatch, tmp_path, davis):
     out = tmp_path / "out"
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", out)
     run(monkeypatch, *arguments, "--results", davis / "Annotations/480p")
     before = {path: path.read_bytes() for path in out.iterdir()}
-    with pytest.raises(evaluation.InputError, match=r"first/00001\.png does not exist \(6 of 6"):
+    with pytest.raises(InputError, match=r"first/00001\.png does not exist \(3 of 3"):
         run(monkeypatch, *arguments, "--results", tmp_path / "typo")
     assert {path: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_results_never_replace_the_annotations(monkeypatch, davis, checkpoint):
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(evaluation.InputError, match="lies inside"):
+    with pytest.raises(InputError, match="lies inside"):
         run(monkeypatch, *arguments, "--out", davis / "Annotations/480p")
 
 
@@ -159,7 +288,7 @@ def test_online_learning_of_less_than_nothing(monkeypatch, tmp_path, davis, chec
         (("--online-steps", 1, "--online-rate", 0), "above 0"),
         (("--online-steps", 1, "--seed", -1), "seed -1"),
     ):
-        with pytest.raises(evaluation.InputError, match=message):
+        with pytest.raises(InputError, match=message):
             run(monkeypatch, *arguments, "--out", out, *flags)
     assert not out.exists()
 
@@ -169,7 +298,7 @@ def test_files_that_are_no_masks_are_never_removed(monkeypatch, tmp_path, davis,
     (out / "first").mkdir(parents=True)
     (out / "first" / "holiday.jpg").touch()
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(evaluation.InputError, match=r"holiday\.jpg is no mask"):
+    with pytest.raises(InputError, match=r"holiday\.jpg is no mask"):
         run(monkeypatch, *arguments, "--out", out)
     assert (out / "first" / "holiday.jpg").exists()
 
@@ -212,8 +341,8 @@ def test_broken_files_are_named_and_leave_nothing(
     break_davis(davis, what)
     out = tmp_path / "out"
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(evaluation.InputError, match=message):
-        run(monkeypatch, *arguments, "--out", out)
+    with pytest.raises(InputError, match=message):
+        run(monkeypatch, *arguments, "--out", out, "--sequences", "first")
     assert not list(out.rglob("*"))
 
 
@@ -221,7 +350,7 @@ def test_broken_files_are_named_and_leave_nothing(
     ("arguments", "message"),
     [
         (["--split", "davis16-val", "--results", "x", "--data-dir", "nowhere"], "nowhere does not"),
-        (["--split", "davis16-val"], "give --checkpoint"),
+        (["--split", "davis16-val", "--results", "x", "--checkpoint", "x"], "and not both"),
         (["--split", "davis16-val", "--results", "x", "--max-frames", "2"], "at least 3"),
         (["--split", "davis16-val", "--results", "x", "--online-steps", "2"], "--results has none"),
         (["--split", "davis16-val", "--data-dir", "DAVIS", "--checkpoint", "no"], "checkpoint no "),

@@ -1,0 +1,46 @@
+"""Serving the page, and leaving nothing behind when that ends."""
+
+import contextlib
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+from ranet_jax.errors import InputError
+from ranet_jax.segmenter import Segmenter
+
+
+def serve(segmenter: Segmenter, host: str, port: int, max_upload: int) -> None:
+    """Serves the page until the program is interrupted or told to end.
+
+    Everything that visitors send and get lies in one private temporary folder. A visitor's part of
+    it goes when the tab is closed, and all of it when this function ends.
+
+    Args:
+        segmenter: the network.
+        host: address to listen at; 127.0.0.1 is this machine alone.
+        port: to listen at.
+        max_upload: megabytes a video may have.
+
+    Raises:
+        InputError: Gradio is not installed, or the port is in use.
+    """
+    # `kill` and Ctrl+C are to end alike: with nothing left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as folder:
+        # Gradio reads both when it is imported: it must report to nobody, and keep its files here.
+        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}
+        try:
+            from ranet_jax.app.page import Page
+        except ModuleNotFoundError as error:
+            if error.name != "gradio":
+                raise
+            raise InputError(
+                "the page needs Gradio, which is not installed; pip install 'ranet-jax[app]'"
+            ) from None
+        page = Page(segmenter, Path(folder), max_upload)
+        try:
+            page.launch(host, port)
+            signal.pause()
+        finally:
+            page.close()

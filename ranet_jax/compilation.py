@@ -1,0 +1,64 @@
+"""Compiling `init` and `step` ahead of time, so that no frame ever waits for the compiler."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ranet_jax.protocol import VideoFunctions
+
+
+class Inputs(NamedTuple):
+    """What `init` and `step` take beside the parameters, as shapes and dtypes alone.
+
+    Attributes:
+        frame: uint8 [h, w, 3], after an axis of clips where there is one.
+        labels: uint8 [h, w], likewise.
+        state: as `init` gives it.
+    """
+
+    frame: jax.ShapeDtypeStruct
+    labels: jax.ShapeDtypeStruct
+    state: Any
+
+
+def describe_inputs(
+    init: Callable[..., Any], params: Any, canvas: tuple[int, int], clips: int | None = None
+) -> Inputs:
+    """Describes what `init` and `step` take.
+
+    Args:
+        init: of `protocol.build`, or one around it.
+        params: that it takes, as arrays or as their shapes.
+        canvas: height and width of the frames.
+        clips: how many go together, for functions under `vmap`; None for one without an axis.
+
+    Returns:
+        The shapes; nothing is computed or compiled.
+    """
+    lead = () if clips is None else (clips,)
+    frame = jax.ShapeDtypeStruct((*lead, *canvas, 3), jnp.uint8)
+    labels = jax.ShapeDtypeStruct((*lead, *canvas), jnp.uint8)
+    return Inputs(frame, labels, jax.eval_shape(init, params, frame, labels))
+
+
+def compile_functions(
+    functions: VideoFunctions, params: Any, canvas: tuple[int, int], clips: int | None = None
+) -> VideoFunctions:
+    """Compiles `init` and `step`.
+
+    Args:
+        functions: jitted, of `protocol.build`, or both under `vmap`.
+        params: that they will be called with.
+        canvas: height and width of the frames.
+        clips: as for `describe_inputs`.
+
+    Returns:
+        The compiled functions, which take inputs of exactly these shapes.
+    """
+    frame, labels, state = describe_inputs(functions.init, params, canvas, clips)
+    return VideoFunctions(
+        functions.init.lower(params, frame, labels).compile(),
+        functions.step.lower(params, state, frame).compile(),
+    )

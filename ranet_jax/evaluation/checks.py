@@ -1,0 +1,104 @@
+"""What can be known to be wrong before hours of work, and before anything old is replaced."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ranet_jax.data.davis import Sequence
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation.scoring import check_length
+from ranet_jax.evaluation.selection import Selection
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.listing import is_hidden
+from ranet_jax.media.masks import read_mask
+from ranet_jax.segmenter import find_ids
+
+
+def check_out(out: Path, selection: Selection) -> None:
+    """Refuses a place where results would replace something else than results.
+
+    Args:
+        out: where they are to go; need not exist.
+        selection: what they will be of.
+
+    Raises:
+        InputError: it lies inside the data set, it is a file, or a sequence's folder in it holds
+            what is no mask.
+    """
+    for part in ("Annotations", "JPEGImages"):
+        if out.resolve().is_relative_to((selection.data_dir / part).resolve()):
+            raise InputError(
+                f"--out {out} lies inside {selection.data_dir / part}; choose another folder"
+            )
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; choose a folder")
+    for sequence in selection.sequences:
+        folder = out / sequence.name
+        foreign = [
+            path for path in folder.glob("*") if path.suffix != ".png" and not is_hidden(path)
+        ]
+        if foreign:
+            raise InputError(
+                f"{foreign[0]} is no mask, so {folder} is not replaced; choose another --out"
+            )
+
+
+def find_unusable(selection: Selection, results: Path | None) -> dict[str, str]:
+    """Finds the sequences that cannot be evaluated, as far as that shows beforehand.
+
+    Args:
+        selection: of sequences.
+        results: folder with a folder of masks a sequence; None where a network makes them.
+
+    Returns:
+        Why not, on one line that names the file, by the sequence's name.
+    """
+    unusable = {}
+    for sequence in selection.sequences:
+        try:
+            if selection.split.scored:
+                check_length(sequence.name, len(sequence.frames))
+            if results:
+                _check_results(results / sequence.name, sequence, selection.split.scored)
+            else:
+                read_start(sequence, binary=selection.split.binary)
+        except InputError as error:
+            unusable[sequence.name] = str(error)
+    return unusable
+
+
+def _check_results(folder: Path, sequence: Sequence, scored: bool) -> None:
+    """Refuses a folder that lacks masks.
+
+    For a score the first and the last one may be missing, as the benchmark allows; a submission
+    needs all of them.
+    """
+    needed = sequence.masks[1:-1] if scored else sequence.masks
+    missing = [folder / mask.name for mask in needed if not (folder / mask.name).is_file()]
+    if missing:
+        raise InputError(
+            f"{missing[0]} does not exist ({len(missing)} of {len(needed)} result masks missing); "
+            "--results must hold a folder of masks a sequence"
+        )
+
+
+def read_start(sequence: Sequence, *, binary: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Reads what a sequence starts from.
+
+    Args:
+        sequence: of DAVIS.
+        binary: whether all non-zero pixels of the mask are one object.
+
+    Returns:
+        The first frame, uint8 RGB [h, w, 3], and its ids, uint8 [h, w].
+
+    Raises:
+        InputError: one of them cannot be used; it is named.
+    """
+    frame = read_frame(sequence.frames[0])
+    labels = read_mask(sequence.masks[0], frame.shape[:2], binary=binary)
+    try:
+        find_ids(frame, labels)
+    except InputError as error:
+        raise InputError(f"{sequence.masks[0]}: {error}") from None
+    return frame, labels

@@ -1,0 +1,212 @@
+"""Evaluating a split of DAVIS: what `evaluate.py` runs.
+
+Everything that can be checked is checked first. What a run finds is put together in a hidden folder
+inside `out` and takes the place of old results when all of it is there, and not before.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation import report
+from ranet_jax.evaluation.checks import check_out, find_unusable
+from ranet_jax.evaluation.metrics import average
+from ranet_jax.evaluation.scoring import score_folders
+from ranet_jax.evaluation.selection import Selection
+from ranet_jax.evaluation.sequences import segment_split
+from ranet_jax.evaluation.submission import write_submission
+from ranet_jax.evaluation.times import print_times, summarize_times
+from ranet_jax.files import lock_folder, replace_folder
+from ranet_jax.machine import count_cores, describe_machine
+from ranet_jax.online import RATE, OnlineLearner
+from ranet_jax.remarks import remark
+from ranet_jax.segmenter import Segmenter
+from ranet_jax.weights.checkpoint import Network, describe_network
+
+UNFINISHED = ".unfinished"
+"""Where in `out` results are until all of them are there."""
+
+SUMMARY = "summary.json"
+"""The file in `out` that says what was found, and how."""
+
+
+class Learning(NamedTuple):
+    """How each first frame is learned before its sequence is segmented.
+
+    Attributes:
+        steps: of each sequence, at least 1.
+        rate: of learning.
+        seed: of the examples.
+    """
+
+    steps: int
+    rate: float = RATE
+    seed: int = 0
+
+
+def evaluate_network(
+    selection: Selection,
+    segmenter: Segmenter,
+    checkpoint: str,
+    out: Path,
+    learning: Learning | None = None,
+) -> dict[str, object]:
+    """Segments sequences with a network and scores the masks, or packs them for the server.
+
+    Args:
+        selection: of sequences.
+        segmenter: the network.
+        checkpoint: what the summary calls the network's weights.
+        out: where masks, CSV files and `summary.json` go.
+        learning: of each first frame; None to segment offline.
+
+    Returns:
+        What `summary.json` holds.
+
+    Raises:
+        InputError: nothing could be evaluated, and `out` is as it was; or some sequences could not
+            be, and the results in `out` are of the others.
+    """
+    learner = OnlineLearner(segmenter, *learning) if learning else None
+    usable, left_out = _check(selection, out, results=None)
+    with lock_folder(out), _replace_results(out, selection) as new:
+        seconds, failures = segment_split(segmenter, learner, usable, new)
+        usable, left_out = _leave_out(failures, usable, left_out)
+        network = Network(segmenter.model, segmenter.params, {}, segmenter.protocol)
+        summary = describe_machine() | describe_network(network)
+        summary |= {"checkpoint": checkpoint, "precision": segmenter.precision}
+        summary |= summarize_times(seconds, segmenter, learner, len(usable.sequences))
+        print_times(summary)
+        summary |= _score(usable, left_out, masks=new, new=new)
+        report.write_summary(new / SUMMARY, summary)
+    _say_what_is_there(selection, summary, out)
+    return summary
+
+
+def evaluate_masks(selection: Selection, results: Path, out: Path) -> dict[str, object]:
+    """Scores masks that exist, or packs them for the server.
+
+    Args:
+        selection: of sequences.
+        results: folder with a folder of masks a sequence.
+        out: where CSV files and `summary.json` go.
+
+    Returns:
+        What `summary.json` holds.
+
+    Raises:
+        InputError: as `evaluate_network`.
+    """
+    if results.resolve() == (out / UNFINISHED).resolve():
+        raise InputError(
+            f"--results {results} is deleted by a run into {out}; choose another --out"
+        )
+    usable, left_out = _check(selection, out, results)
+    with lock_folder(out), _replace_results(out, selection) as new:
+        summary = describe_machine() | {"results": str(results)}
+        summary |= _score(usable, left_out, masks=results, new=new)
+        report.write_summary(new / SUMMARY, summary)
+    _say_what_is_there(selection, summary, out)
+    return summary
+
+
+def _check(
+    selection: Selection, out: Path, results: Path | None
+) -> tuple[Selection, dict[str, str]]:
+    """Checks all that can be checked; gives what is usable, and why the rest is not."""
+    split = selection.split
+    rule = "all ids of a mask are one object" if split.binary else "one object an id"
+    print(f"{selection.split_name}: {len(selection.sequences)} sequences of {selection.data_dir}")
+    annotations = selection.data_dir / "Annotations" / "480p"
+    print(f"annotations: {annotations} (by the rules of {split.year}: {rule})")
+    check_out(out, selection)
+    return _leave_out(find_unusable(selection, results), selection, {})
+
+
+def _leave_out(
+    failures: dict[str, str], selection: Selection, left_out: dict[str, str]
+) -> tuple[Selection, dict[str, str]]:
+    """Takes sequences out of a selection, and says so.
+
+    Raises:
+        InputError: none remains, or the split is a submission, which must be whole.
+    """
+    if failures and (len(failures) == len(selection.sequences) or not selection.split.scored):
+        raise InputError(next(iter(failures.values())))
+    for name, reason in failures.items():
+        remark(f"{name} is left out: {reason}")
+    return selection.without(set(failures)), left_out | failures
+
+
+def _score(
+    selection: Selection, left_out: dict[str, str], *, masks: Path, new: Path
+) -> dict[str, object]:
+    """Scores or packs masks, writes what was found, and gives this part of the summary."""
+    found: dict[str, object] = {}
+    if selection.split.scored:
+        truths = {sequence.name: sequence.masks for sequence in selection.sequences}
+        processes = min(count_cores(), len(truths))
+        scores, failures = score_folders(
+            masks, truths, binary=selection.split.binary, processes=processes
+        )
+        selection, left_out = _leave_out(failures, selection, left_out)
+        found["scores"] = average(chain.from_iterable(scores.values()))
+        report.write_csv(new, selection.set_name, scores)
+        report.print_table(scores)
+    else:
+        write_submission(masks, selection.sequences, new / f"{selection.split_name}.zip")
+    return found | {
+        "split": selection.split_name,
+        "sequences": [sequence.name for sequence in selection.sequences],
+        "left_out": left_out,
+        "max_frames": selection.max_frames,
+    }
+
+
+def _say_what_is_there(selection: Selection, summary: dict[str, object], out: Path) -> None:
+    """Says where results are.
+
+    Raises:
+        InputError: they are not of all sequences that were asked for.
+    """
+    if not selection.split.scored:
+        submission = out / f"{selection.split_name}.zip"
+        print(f"wrote {submission}; its server has the annotations and scores it")
+    left_out = summary["left_out"]
+    if left_out:
+        raise InputError(
+            f"{len(left_out)} of {len(selection.sequences)} sequences could not be evaluated and "
+            f"are left out ({', '.join(left_out)}); what is in {out} is of the others"
+        )
+
+
+@contextmanager
+def _replace_results(out: Path, selection: Selection) -> Iterator[Path]:
+    """Puts results in place when all of them are there; old ones are kept until then."""
+    new = out / UNFINISHED
+    shutil.rmtree(new, ignore_errors=True)  # of a run that was stopped
+    new.mkdir()
+    try:
+        yield new
+    except BaseException:
+        if any(path.is_dir() and not path.name.startswith(".") for path in new.iterdir()):
+            remark(f"the sequences that were finished are in {new}, until the next run into {out}")
+        else:
+            shutil.rmtree(new)
+        raise
+    # From here on nothing is computed or written: files only change their names.
+    own = {SUMMARY, f"{selection.split_name}.zip"}
+    for path in [*(out / name for name in own), *out.glob("*_results-*.csv")]:
+        path.unlink(missing_ok=True)
+    for path in sorted(new.iterdir()):
+        if path.is_dir():
+            with replace_folder(out / path.name) as place:
+                for mask in path.iterdir():
+                    mask.rename(place / mask.name)
+        else:
+            path.rename(out / path.name)
+    shutil.rmtree(new)

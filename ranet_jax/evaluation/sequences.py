@@ -1,0 +1,155 @@
+"""Segmenting sequences of DAVIS, a folder of masks each."""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ranet_jax.data.davis import Sequence
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation.checks import read_start
+from ranet_jax.evaluation.selection import Selection
+from ranet_jax.files import replace_folder
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.masks import write_mask
+from ranet_jax.online import OnlineLearner
+from ranet_jax.segmenter import Segmenter
+
+
+class Segmented(NamedTuple):
+    """What came of segmenting several sequences.
+
+    Attributes:
+        seconds: of every frame but the first ones, from pixels on the host to labels on the host.
+            Learning is not in them; see `OnlineLearner.seconds`.
+        failures: why a sequence could not be segmented to its end, by its name; one line.
+    """
+
+    seconds: list[float]
+    failures: dict[str, str]
+
+
+def segment_split(
+    segmenter: Segmenter, learner: OnlineLearner | None, selection: Selection, folder: Path
+) -> Segmented:
+    """Segments sequences one after another, with a progress bar.
+
+    Args:
+        segmenter: the network.
+        learner: learns each first frame beforehand; None to segment offline.
+        selection: of sequences.
+        folder: where a folder of masks a sequence is written.
+
+    Returns:
+        The times, and the sequences that came to no end; those have no folder.
+    """
+    seconds: list[float] = []
+    failures = {}
+    with _Bar(segmenter, learner, selection.sequences) as bar:
+        for sequence in selection.sequences:
+            try:
+                seconds += segment_sequence(
+                    segmenter,
+                    learner,
+                    sequence,
+                    folder / sequence.name,
+                    binary=selection.split.binary,
+                    bar=bar,
+                )
+            except InputError as error:
+                failures[sequence.name] = str(error)
+    return Segmented(seconds, failures)
+
+
+def segment_sequence(
+    segmenter: Segmenter,
+    learner: OnlineLearner | None,
+    sequence: Sequence,
+    folder: Path,
+    *,
+    binary: bool,
+    bar: "_Bar",
+) -> list[float]:
+    """Segments a sequence and writes its masks, the first being the given one.
+
+    Args:
+        segmenter: the network.
+        learner: learns the first frame beforehand; None to segment offline.
+        sequence: frames and first mask.
+        folder: of the masks. It is replaced when all of them are written, and not before.
+        binary: whether all non-zero pixels of the mask are one object.
+        bar: is told of every frame and of every step of learning.
+
+    Returns:
+        Seconds of every frame but the first; see `Segmented`.
+
+    Raises:
+        InputError: a frame or the mask cannot be used; it is named.
+    """
+    bar.begin(sequence)
+    frame, labels = read_start(sequence, binary=binary)
+    try:
+        params = learner.learn(frame, labels, bar.name_step) if learner else None
+        tracker = segmenter.start(frame, labels, params)
+    except InputError as error:
+        raise InputError(f"{sequence.masks[0]}: {error}") from None
+    seconds = []
+    with replace_folder(folder) as unfinished:
+        for path in sequence.frames:
+            if path != sequence.frames[0]:
+                frame = read_frame(path)
+                start = time.perf_counter()
+                try:
+                    labels = tracker.step(frame)
+                except InputError as error:
+                    raise InputError(f"{path}: {error}") from None
+                seconds.append(time.perf_counter() - start)
+            write_mask(unfinished / f"{path.stem}.png", labels)
+            bar.count_frame()
+    return seconds
+
+
+class _Bar:
+    """The progress of a split: the sequence, frames and frames a second without compilation."""
+
+    def __init__(
+        self, segmenter: Segmenter, learner: OnlineLearner | None, sequences: list[Sequence]
+    ) -> None:
+        """Takes what is going to be done, and who knows how long was spent on compiling."""
+        self._compilers = [one for one in (segmenter, learner) if one]
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:.2f} frames/s"),
+            TimeRemainingColumn(),
+        )
+        total = sum(len(sequence.frames) for sequence in sequences)
+        self._task = self._progress.add_task("", total=total, rate=0.0)
+        self._frames = 0
+        self._start = time.perf_counter()
+
+    def begin(self, sequence: Sequence) -> None:
+        """Names the sequence that is begun."""
+        self._name = sequence.name
+        self._progress.update(self._task, description=self._name)
+
+    def name_step(self, step: int) -> None:
+        """Says which step of learning is done."""
+        self._progress.update(self._task, description=f"{self._name}, learned step {step}")
+
+    def count_frame(self) -> None:
+        """Counts a frame."""
+        self._frames += 1
+        elapsed = time.perf_counter() - self._start
+        elapsed -= sum(one.compile_seconds for one in self._compilers)
+        rate = self._frames / max(elapsed, 1e-6)
+        self._progress.update(self._task, advance=1, description=self._name, rate=rate)
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()

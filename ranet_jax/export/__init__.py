@@ -1,0 +1,1 @@
+"""A network as files that jax runs without this package."""

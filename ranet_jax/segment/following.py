@@ -1,0 +1,122 @@
+"""From frames to masks: objects followed through a video, from mask to mask."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ranet_jax.errors import InputError
+from ranet_jax.media.frames import Frame
+from ranet_jax.online import OnlineLearner
+from ranet_jax.protocol import SLOTS
+from ranet_jax.segment.identity import compute_checksum
+from ranet_jax.segment.results import Results
+from ranet_jax.segmenter import Segmenter, Tracker
+
+
+class Followed(NamedTuple):
+    """A frame and what is known of it.
+
+    Attributes:
+        index: of the frame, from 0.
+        frame: as it was read.
+        mask: ids, uint8 [h, w].
+        tracker: that has come to this frame.
+    """
+
+    index: int
+    frame: Frame
+    mask: np.ndarray
+    tracker: Tracker
+
+
+def count_objects(mask: np.ndarray) -> int:
+    """Counts the objects of a mask.
+
+    Args:
+        mask: of ids, [h, w]; 0 is background.
+
+    Returns:
+        How many ids are in it.
+    """
+    return np.setdiff1d(mask, [0]).size
+
+
+def check_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> None:
+    """Refuses masks that no video can be segmented with.
+
+    Args:
+        masks: ids by frame index, [h, w] each.
+        size: height and width of the frames.
+
+    Raises:
+        InputError: the first frame has none; or one has another size, no object or too many.
+    """
+    if 0 not in masks:
+        raise InputError("the first frame, number 0, needs a mask")
+    for index, mask in masks.items():
+        objects = count_objects(mask)
+        if mask.shape != size or not 0 < objects <= SLOTS[-1]:
+            raise InputError(
+                f"the mask of frame {index} is {mask.shape} with {objects} objects; it must be "
+                f"{size} as the frames are, with 1 to {SLOTS[-1]} objects"
+            )
+
+
+def compile_ahead(
+    segmenter: Segmenter, learner: OnlineLearner | None, masks: Mapping[int, np.ndarray]
+) -> None:
+    """Compiles all that a video needs, so that no frame waits for the compiler.
+
+    Args:
+        segmenter: the network.
+        learner: that learns the first frame; None where nothing is learned.
+        masks: that the video has, by frame index.
+    """
+    for mask in masks.values():
+        segmenter.compile(count_objects(mask))
+    if learner:
+        learner.compile(count_objects(masks[0]))
+
+
+def follow(
+    segmenter: Segmenter,
+    learner: OnlineLearner | None,
+    frames: Iterable[Frame],
+    masks: Mapping[int, np.ndarray],
+    results: Results,
+) -> Iterator[Followed]:
+    """Gives each frame with its mask; segments those that are not finished.
+
+    Args:
+        segmenter: the network.
+        learner: learns the first frame beforehand; None to segment offline.
+        frames: from the first one on.
+        masks: ids by frame index, of the first frame and of any later one.
+        results: what is finished already, and whose video it is.
+
+    Yields:
+        Frames in order, those that were finished before among them.
+
+    Raises:
+        InputError: a frame cannot be used, or the finished ones are of another video.
+    """
+    resumed, labels = results.finished, results.labels
+    tracker: Tracker | None = None
+    for index, frame in enumerate(frames):
+        if index in masks:
+            mask = masks[index].astype(np.uint8)
+            if tracker is None:
+                results.check_video(frame.name, compute_checksum([frame.image]))
+                # Of equal seeds the same is learned, so that a resumed run learns it anew.
+                params = learner.learn(frame.image, mask) if learner else None
+                tracker = segmenter.start(frame.image, mask, params)
+            else:
+                tracker.mark(frame.image, mask)
+        elif index < resumed:
+            mask = results.read_mask(frame.name)
+        else:
+            if index == resumed:
+                tracker.restore(labels)
+            mask = tracker.step(frame.image)
+        yield Followed(index, frame, mask, tracker)

@@ -1,0 +1,56 @@
+"""What counts as the same run when one goes on: all that its masks depend on."""
+
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+from ranet_jax.online import OnlineLearner
+from ranet_jax.segmenter import Segmenter
+from ranet_jax.weights.checkpoint import Network, describe_network
+
+
+def describe_run(
+    segmenter: Segmenter,
+    learner: OnlineLearner | None,
+    size: tuple[int, int],
+    *,
+    probabilities: bool,
+) -> dict[str, object]:
+    """Describes what the results of a video depend on, beside its frames and masks.
+
+    Args:
+        segmenter: the network.
+        learner: that learns the first frame; None where nothing is learned.
+        size: height and width of the frames.
+        probabilities: whether they are written, too.
+
+    Returns:
+        JSON by what a user calls it.
+    """
+    network = Network(segmenter.model, segmenter.params, {}, segmenter.protocol)
+    return {
+        "size of the frames": size,
+        "precision": segmenter.precision,
+        "probabilities": probabilities,
+        "network": describe_network(network),
+        "weights": compute_checksum(jax.tree.leaves(segmenter.params)),
+        "online learning": [learner.steps, learner.rate, learner.seed] if learner else None,
+    }
+
+
+def compute_checksum(arrays: Iterable[Any]) -> int:
+    """Computes a number that tells arrays from others.
+
+    Args:
+        arrays: NumPy's or jax's, in an order that is always the same.
+
+    Returns:
+        The CRC-32 of their bytes, one after another.
+    """
+    checksum = 0
+    for array in arrays:
+        checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
+    return checksum

@@ -1,0 +1,129 @@
+"""One run of the command: a video from its words on the command line to its summary."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ranet_jax.errors import InputError
+from ranet_jax.files import lock_folder
+from ranet_jax.media.frames import Frame, Video
+from ranet_jax.media.video import open_video
+from ranet_jax.online import OnlineLearner
+from ranet_jax.segment.engine import Outcome, segment_video
+from ranet_jax.segment.results import check_folder, remove_results
+from ranet_jax.segment.summary import print_masks, print_summary
+from ranet_jax.segment.user_masks import read_user_masks
+from ranet_jax.segmenter import Segmenter
+
+
+class Job(NamedTuple):
+    """What is asked for.
+
+    Attributes:
+        source: of the video, as for `open_video`.
+        mask_paths: file of each mask by frame index; frame 0 has one.
+        resize_masks: whether masks of another size than the frames are resized.
+        out: folder of the results.
+        probabilities: whether they are written, too.
+        max_frames: to stop after; None for all.
+        overwrite: whether results in `out` are replaced.
+        resume: whether results in `out` are gone on with.
+    """
+
+    source: str
+    mask_paths: Mapping[int, Path]
+    resize_masks: bool
+    out: Path
+    probabilities: bool
+    max_frames: int | None
+    overwrite: bool
+    resume: bool
+
+
+def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> None:
+    """Segments a video behind a progress bar and says what came of it.
+
+    Args:
+        job: what is asked for.
+        segmenter: the network.
+        learner: learns the first frame beforehand; None to segment offline.
+
+    Raises:
+        InputError: as the parts do; another program that writes into the folder is named.
+    """
+    if job.max_frames is not None and job.max_frames <= max(job.mask_paths):
+        raise InputError(
+            f"--max-frames {job.max_frames} ends before frame {max(job.mask_paths)}, which has a "
+            "mask; raise it"
+        )
+    if job.out.exists() and not job.out.is_dir():
+        raise InputError(f"{job.out} is a file; choose another --out")
+    with open_video(job.source) as video:
+        if not video.has_end and job.max_frames is None:
+            raise InputError(f"{video.name} has no end; give --max-frames")
+        if not video.has_end and job.resume:
+            raise InputError(f"{video.name} cannot go back to its beginning; give --overwrite")
+        last = max(job.mask_paths)
+        if video.frame_count is not None and last >= video.frame_count:
+            raise InputError(
+                f"{video.name} has {video.frame_count} frames, so that there is no frame {last} to "
+                "give a mask for; the first frame is number 0"
+            )
+        masks = read_user_masks(job.mask_paths, video.size, resize=job.resize_masks)
+        with lock_folder(job.out):
+            check_folder(job.out, overwrite=job.overwrite, resume=job.resume)
+            height, width = video.size
+            length = f"{video.frame_count} frames" if video.frame_count else "length unknown"
+            print(f"{video.name}: {width} x {height}, {float(video.frame_rate):.5g} fps, {length}")
+            print_masks(job.mask_paths, masks)
+            if job.overwrite:
+                remove_results(job.out)
+            labels = {index: one.labels for index, one in masks.items()}
+            outcome = _segment(job, segmenter, learner, video, labels)
+    print_summary(outcome, job.out, segmenter, learner)
+
+
+def _segment(
+    job: Job,
+    segmenter: Segmenter,
+    learner: OnlineLearner | None,
+    video: Video,
+    masks: Mapping[int, np.ndarray],
+) -> Outcome:
+    """Segments the video behind a progress bar; Ctrl-C ends it with one line."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.2f} frames/s"),
+        TimeRemainingColumn(),
+    )
+    ends = [count for count in (video.frame_count, job.max_frames) if count]
+    with Progress(*columns) as progress:
+        task = progress.add_task("compiling", total=min(ends, default=None), rate=0.0)
+
+        def report_frame(frame: Frame, mask: np.ndarray) -> None:
+            progress.advance(task)
+            progress.update(task, description=video.name, rate=progress.tasks[0].speed or 0.0)
+
+        try:
+            return segment_video(
+                segmenter,
+                video,
+                masks,
+                job.out,
+                probabilities=job.probabilities,
+                resume=job.resume,
+                max_frames=job.max_frames,
+                learner=learner,
+                report_frame=report_frame,
+            )
+        except KeyboardInterrupt:
+            progress.stop()
+            remedy = "; --resume goes on" if video.has_end else ""
+            print(f"interrupted: finished frames are in {job.out}{remedy}", file=sys.stderr)
+            sys.exit(130)

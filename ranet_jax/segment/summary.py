@@ -1,0 +1,69 @@
+"""What the command says of masks before it begins, and of results at its end."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ranet_jax.online import OnlineLearner
+from ranet_jax.segment.engine import Outcome
+from ranet_jax.segment.results import OVERLAY
+from ranet_jax.segment.user_masks import UserMask
+from ranet_jax.segmenter import Segmenter
+
+
+def print_masks(paths: Mapping[int, Path], masks: Mapping[int, UserMask]) -> None:
+    """Prints what each value or colour of each mask was taken for.
+
+    Args:
+        paths: file of each mask by frame index.
+        masks: what was read from it, likewise.
+    """
+    table = Table("Frame", "Mask", "In the file", "Object", "Pixels")
+    for index, (labels, ids) in masks.items():
+        for number, (value, one) in enumerate(ids.items()):
+            swatch = f"{value} [on {value}]    [/]" if value.startswith("#") else value
+            # A Text, because a name may look like markup.
+            place = ("", "") if number else (str(index), Text(paths[index].name))
+            table.add_row(*place, swatch, str(one), str((labels == one).sum()))
+    Console().print(table)
+
+
+def print_summary(
+    outcome: Outcome, out: Path, segmenter: Segmenter, learner: OnlineLearner | None
+) -> None:
+    """Prints how often each object was seen, how long it took, and where the results are.
+
+    Args:
+        outcome: of the video.
+        out: folder of the results.
+        segmenter: the network.
+        learner: that learned the first frame; None where nothing was learned.
+    """
+    table = Table("Object", "In frames", "Last in frame")
+    for one, sighting in outcome.sightings.items():
+        table.add_row(str(one), f"{sighting.frames} of {outcome.frames}", str(sighting.last))
+    Console().print(table)
+    if outcome.segmented:
+        found = outcome.frames - outcome.segmented
+        before = f", {found} of them from before" if found else ""
+        print(f"{outcome.frames} frames in {out}{before}")
+        print(
+            f"speed: {outcome.segmented / outcome.seconds:.2f} frames/s with reading and writing, "
+            f"without {segmenter.compile_seconds:.1f} s of compilation, on "
+            f"{jax.devices()[0].device_kind}, {segmenter.precision}"
+        )
+    else:
+        print(f"{out} was complete already: {outcome.frames} frames")
+    if learner and outcome.segmented:
+        print(
+            f"online learning, {learner.steps} steps at {learner.rate:g}: {learner.seconds:.1f} s "
+            f"beforehand, without {learner.compile_seconds:.1f} s of compilation"
+        )
+    print(f"masks: {out / 'masks'}")
+    if (out / "probabilities").is_dir():
+        print(f"probabilities: {out / 'probabilities'}, a folder an object")
+    print(f"overlay: {out / OVERLAY}")
