@@ -3,6 +3,20 @@
 import sys
 from collections.abc import Callable
 
+EXTRAS = {
+    "grain": "train",
+    "importlib_resources": "train",
+    "ml_collections": "train",
+    "optax": "train",
+    "tensorboardX": "train",
+    "tensorflow_datasets": "train",
+    "gradio": "app",
+    "matplotlib": "figures",
+    "skimage": "demo",
+    "torch": "torch",
+}
+"""The extra of the package that brings a module which segmenting and scoring do without."""
+
 
 class InputError(Exception):
     """Input that cannot be used. The message names the file and the remedy, on one line."""
@@ -13,9 +27,10 @@ def run_command(main: Callable[[], None]) -> None:
 
     Args:
         main: the command, without arguments. What the system refuses (permissions, a full disk)
-            ends alike. Any other exception passes through with its traceback, because it is a
-            fault of this program and not of the input. Names that the terminal cannot show, such
-            as Cyrillic ones on an ASCII terminal, are printed with escapes.
+            ends alike, and an extra of the package that is not installed. Any other exception
+            passes through with its traceback, because it is a fault of this program and not of the
+            input. Names that the terminal cannot show, such as Cyrillic ones on an ASCII terminal,
+            are printed with escapes.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -24,6 +39,16 @@ def run_command(main: Callable[[], None]) -> None:
         main()
     except InputError as error:
         print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS:
+            raise
+        print(
+            f"error: this needs {module}, which is not installed; "
+            f"pip install 'ranet-jax[{EXTRAS[module]}]'",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except OSError as error:
         # A folder that may not be written, a full disk: nothing that a traceback would explain.

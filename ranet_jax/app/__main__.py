@@ -83,5 +83,10 @@ def main() -> None:
     serve(segmenter, args.host, args.port, args.max_upload)
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """The entry point of `ranet-app`."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    command()

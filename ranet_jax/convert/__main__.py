@@ -3,5 +3,11 @@
 from ranet_jax.errors import run_command
 from ranet_jax.weights.pytorch import main
 
-if __name__ == "__main__":
+
+def command() -> None:
+    """The entry point of `ranet-convert`."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,7 +1,15 @@
 """The learning demo: python -m ranet_jax.demo."""
 
-from ranet_jax.demo.learning import main
 from ranet_jax.errors import run_command
 
+
+def command() -> None:
+    """The command."""
+    # In here, so that `run_command` can say which extra is missing.
+    from ranet_jax.demo.learning import main
+
+    main()
+
+
 if __name__ == "__main__":
-    run_command(main)
+    run_command(command)
