@@ -19,9 +19,8 @@ from ranet_jax.models.ranking import pool_mask
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.pytorch import import_network
-from tests.conftest import SHARED, needs_shared
-
-pytestmark = needs_shared
+from tests.conftest import GOLDEN, davis_file, find_davis, needs_davis
+from tests.golden.make_weights import make_weights
 
 CANVAS = Canvas((480, 854), (480, 864))
 SEQUENCES = ("blackswan", "car-shadow", "libby", "drift-straight")
@@ -37,17 +36,16 @@ def optimized():
 
 @functools.cache
 def load(name):
-    with np.load(SHARED / "golden" / f"{name}.npz") as arrays:
+    with np.load(GOLDEN / f"{name}.npz") as arrays:
         return dict(arrays)
 
 
 def frame_of(sequence, index):
-    return read_frame(SHARED / "davis/JPEGImages/480p" / sequence / f"{int(index):05d}.jpg")
+    return read_frame(davis_file("JPEGImages", sequence, index))
 
 
 def mask_of(sequence, index):
-    path = SHARED / "davis/Annotations/480p" / sequence / f"{int(index):05d}.png"
-    return read_mask(path, binary=True)
+    return read_mask(davis_file("Annotations", sequence, index), binary=True)
 
 
 def split(labels, n):
@@ -145,24 +143,33 @@ def multi_differences(released_file):
     )
 
 
-@pytest.mark.parametrize("compare", [single_differences, multi_differences])
+@needs_davis("blackswan")
+@pytest.mark.parametrize(
+    "compare", [single_differences, pytest.param(multi_differences, marks=pytest.mark.slow)]
+)
 def test_network_equals_the_released_one(float64, released_file, compare):
     found = compare(released_file)
     assert len(found) > 30
     assert {key: value for key, value in found.items() if not value < 1e-8} == {}
 
 
-def protocol_differences():
-    golden = load("protocol")
-    boxed = jax.jit(find_box)
+def test_boxes_equal_the_released_ones():
+    golden, boxed = load("protocol"), jax.jit(find_box)
     for (y0, x0, y1, x1), box in zip(golden["rectangles"], golden["rectangle_boxes"], strict=True):
         mask = np.zeros((480, 864), bool)
         mask[y0 : y1 + 1, x0 : x1 + 1] = True
         assert boxed(mask).tolist() == box.tolist()
+
+
+def protocol_differences(sequence):
+    golden, boxed = load("protocol"), jax.jit(find_box)
     y, x = np.mgrid[:480, :864]
     pattern = jnp.asarray(0.5 + 0.5 * np.sin(y / 37) * np.cos(x / 53))[..., None]
+    keys = [key.removesuffix("/box") for key in golden if key.endswith("/box")]
+    keys = [key for key in keys if key.startswith(f"{sequence}/")]
+    assert len(keys) == 2
     largest = 0.0
-    for key in [key.removesuffix("/box") for key in golden if key.endswith("/box")]:
+    for key in keys:
         labels = CANVAS.fit_labels(mask_of(*key.split("/")))
         frame = normalize_frame(
             jnp.asarray(CANVAS.fit_frame(frame_of(*key.split("/")))), jnp.float64
@@ -182,8 +189,11 @@ def protocol_differences():
     return largest
 
 
-def test_protocol_equals_the_released_one(float64):
-    assert protocol_differences() < 1e-9
+@pytest.mark.parametrize(
+    "sequence", [pytest.param(s, marks=needs_davis(s)) for s in ("blackswan", "car-shadow")]
+)
+def test_protocol_equals_the_released_one(float64, sequence):
+    assert protocol_differences(sequence) < 1e-9
 
 
 @functools.cache
@@ -205,14 +215,19 @@ def differing_share(segmenter, golden, sequence):
 
 # Each takes up to a minute in float64; `python -m tests.test_golden` runs all eight.
 RUNS = [
+    ("single", "blackswan"),
     ("single", "car-shadow"),
     ("single", "libby"),
     ("single", "drift-straight"),
+    ("multi", "blackswan"),
     ("multi", "car-shadow"),
 ]
 
 
-@pytest.mark.parametrize(("ranking_rule", "sequence"), RUNS)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ranking_rule", "sequence"), [pytest.param(*run, marks=needs_davis(run[1])) for run in RUNS]
+)
 def test_video_equals_the_released_one(float64, released_file, ranking_rule, sequence):
     golden = load(f"video_{ranking_rule}")
     assert differing_share(make_segmenter(released_file, ranking_rule), golden, sequence) == 0
@@ -222,18 +237,18 @@ if __name__ == "__main__":
     import tempfile
     from pathlib import Path
 
-    from tests.conftest import released_weights
-
     jax.config.update("jax_enable_x64", True)
     file = Path(tempfile.mkdtemp()) / "single.npz"
-    np.savez(file, **released_weights(0))
+    np.savez(file, **make_weights(0))
     for compare in (single_differences, multi_differences):
         worst = compare(file)
         name = max(worst, key=worst.get)
         print(f"{compare.__name__}: {worst[name]:.1e} ({name}), of {len(worst)} intermediates")
-    print(f"protocol: boxes and masks equal, values within {protocol_differences():.1e}")
+    for sequence in filter(find_davis, ("blackswan", "car-shadow")):
+        worst = protocol_differences(sequence)
+        print(f"protocol of {sequence}: boxes and masks equal, values within {worst:.1e}")
     for ranking_rule in ("single", "multi"):
-        for sequence in SEQUENCES:
+        for sequence in filter(find_davis, SEQUENCES):
             share = differing_share(
                 make_segmenter(file, ranking_rule), load(f"video_{ranking_rule}"), sequence
             )

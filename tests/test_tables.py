@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,6 @@ from ranet_jax.models.ranet import RANet, small_ranet
 from ranet_jax.tables.build import build_grids, name_variant, read_run, write_grids
 from ranet_jax.tables.published import SCORES, SOURCES, TABLES
 from ranet_jax.weights.checkpoint import describe_model
-
-SPEC = Path(__file__).parents[2] / "shared" / "spec"
 
 
 def write(folder, split="davis16-val", sequences=20, frames=1356, **fields):
@@ -175,25 +172,21 @@ def test_published_numbers_are_those_of_the_paper():
     assert list(row["RANet"].values()) == [85.5, 85.5, 97.2, 6.2, 85.4, 94.9, 5.1, 0.033]
     assert list(row["RANet+"].values()) == [87.1, 86.6, 97.0, 7.4, 87.6, 96.1, 8.2, 4.0]
     ablations = {row.method: row.numbers["J-Mean"] for row in TABLES["ablations"].rows}
-    assert list(ablations.values()) == [85.5, 81.9, 81.1, 67.5, 81.4, 73.2, 79.9]
+    assert ablations == {
+        "full": 85.5,
+        "no ranking": 81.9,
+        "maximum": 81.1,
+        "no correlation": 67.5,
+        "no previous mask": 81.4,
+        "no image pre-training": 73.2,
+        "no video fine-tuning": 79.9,
+    }
     # Of the benchmark: J and F as printed there, and their mean.
     assert list(row["OSVOS-S"].values()) == [86.55, 85.6, 96.8, 5.5, 87.5, 95.9, 8.2]
     cells = {line["method"]: line for line in lines("davis16-val")}
     assert cells["OSVOS-S"]["J-Mean"] == "85.6"
     assert cells["OSVOS-S"]["s/frame"] == "", "no source, no number"
     assert {row.source for table in TABLES.values() for row in table.rows} == SOURCES.keys()
-
-
-@pytest.mark.skipif(not SPEC.is_dir(), reason="../shared/spec is not here")
-def test_every_number_of_the_paper_stands_in_the_specification():
-    text = (SPEC / "training.md").read_text() + (SPEC / "inference.md").read_text()
-    stated = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", text)}
-    rows = [row for table in TABLES.values() for row in table.rows if row.source == "paper"]
-    assert {number for row in rows for number in row.numbers.values()} <= stated
-    ablations = dict(re.findall(r"^\| ([^|]+?) \|[^|]*\| ([\d.]+) \|$", text, re.MULTILINE))
-    assert {row.method: row.numbers["J-Mean"] for row in TABLES["ablations"].rows} == {
-        name: float(number) for name, number in ablations.items()
-    }
 
 
 def test_files_hold_the_same_cells(tmp_path):
