@@ -16,7 +16,7 @@ from ranet_jax.geometry.box import cut_labels, find_box
 from ranet_jax.models import ablations
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.decoder import Decoder
-from ranet_jax.models.ranet import RANet, abstract_params, init_params, small_ranet
+from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import Encoder, Features
 from ranet_jax.protocol import State, build
 from ranet_jax.segmenter import Segmenter
@@ -25,6 +25,7 @@ from ranet_jax.training.loop import check_recipe, make_model, open_state, start_
 from ranet_jax.training.update import compute_loss, predict
 from ranet_jax.weights.checkpoint import (
     Network,
+    RunCheckpoints,
     build_model,
     describe_model,
     save_network,
@@ -93,7 +94,7 @@ def receive(model, kernels, cells, matching):
 
 
 def weights_of(cells, ranking_rule):
-    """Weights of both streams, [n, positions] each, as spec/network.md section 5 writes them."""
+    """Weights of both streams, [n, positions] each, written plainly."""
     rest = 1 - cells[0]
     return cells[0], (rest >= 0.9).astype(float) if ranking_rule == "single" else rest
 
@@ -372,28 +373,28 @@ def test_a_network_that_ranks_does_not_start_from_an_ablation(monkeypatch):
         start_from(monkeypatch, "spatial", "ranking")
 
 
-def test_a_run_of_before_goes_on(monkeypatch, tmp_path):
+def test_a_run_of_before_goes_on(tmp_path):
     """Its recipe has no word of ablations, and is the full model's."""
     config = demo.get_config()
-    model = small_ranet()
-    written = training.flatten_config(config)
-    description = {"model": describe_model(model), "config": written}
+    model = make_model(config)
+    description = {"model": describe_model(model), "config": training.flatten_config(config)}
     for name in ("selection", "use_previous", "activation"):
-        del description["model"][name], written[f"model.{name}"]
-
-    class Checkpoints:
-        def read_description(self):
-            return description
-
-        def restore(self, state):
-            return "restored"
-
-    monkeypatch.setattr(training.jax.tree, "map", lambda _, tree: tree)
-    monkeypatch.setattr(training.jax, "eval_shape", lambda _: None)
-    assert open_state(Checkpoints(), model, config, tmp_path) == "restored"
-    config.model.use_previous = False
-    with pytest.raises(InputError, match=r"model\.use_previous is False and was True; choose"):
-        open_state(Checkpoints(), make_model(config), config, tmp_path)
+        del description["model"][name], description["config"][f"model.{name}"]
+    state = start_state(model, config)
+    # Other numbers than those of a new start.
+    state = jax.tree.map(lambda x: x + 3, state)
+    with RunCheckpoints(tmp_path, description, keep=1, keep_best=1) as checkpoints:
+        checkpoints.save(3, state, None)
+    with RunCheckpoints(tmp_path, description, keep=1, keep_best=1) as checkpoints:
+        found = open_state(checkpoints, model, config, tmp_path)
+        config.model.use_previous = False
+        with pytest.raises(InputError, match=r"model\.use_previous is False and was True; choose"):
+            open_state(checkpoints, make_model(config), config, tmp_path)
+    assert int(found.step) == 3
+    expected = leaves(state)
+    assert leaves(found).keys() == expected.keys()
+    for name, leaf in leaves(found).items():
+        np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
 
 
 @pytest.mark.parametrize("fields", VARIANTS, ids=str)
