@@ -1,14 +1,20 @@
-# make demo: set up .venv and see the whole path run; make test: style and tests.
+# make demo: set up .venv and see the whole path run; make test: style, types and all but the slow tests.
 PYTHON ?= python3
 
-.PHONY: demo test clean
+.PHONY: demo check test test-all clean
 
 demo: .venv/ready
 	.venv/bin/python -m ranet_jax.demo
 
-test: .venv/ready
+check: .venv/ready
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
+	.venv/bin/pyright
+
+test: check
+	.venv/bin/python -m pytest -m "not slow"
+
+test-all: check
 	.venv/bin/python -m pytest
 
 .venv/ready: pyproject.toml requirements.txt

@@ -3,23 +3,9 @@
 import cv2
 import numpy as np
 
-from ranet_jax.data.augment import Augmentation
-from ranet_jax.data.damage import Damage
-
 CANVAS = (480, 864)
 # Far apart, so that the nearest colour names the id even where two of them mix. Black is outside.
 COLOURS = np.array([[60, 60, 60], [250, 30, 30], [30, 250, 30], [30, 30, 250], [240, 240, 30]])
-
-VIDEO = Augmentation(
-    spline=0.0,
-    rotation=5.0,
-    scaling=0.1,
-    shift=0.05,
-    damage=Damage(
-        spline=0.03, rotation=3.0, scaling=0.03, shift=0.03, growth=0.03, missing_probability=0.2
-    ),
-)
-"""Of stage 2, as the recipes have it: light, since a video brings its own motion."""
 
 
 def paint(mask):

@@ -21,7 +21,6 @@ from ranet_jax.geometry import box as device
 from ranet_jax.geometry.canvas import Canvas
 from tests.painting import (
     CANVAS,
-    VIDEO,
     assert_paint_agrees,
     one_object,
     overlap,

@@ -19,7 +19,6 @@ from ranet_jax.data.pipeline import (
     open_sets,
 )
 from ranet_jax.errors import InputError
-from tests.painting import VIDEO
 
 CANVAS = (64, 96)
 
