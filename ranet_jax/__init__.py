@@ -8,7 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ranet_jax.media.images import read_frame, read_mask
+    from ranet_jax.media.images import read_frame
+    from ranet_jax.media.masks import read_mask
     from ranet_jax.media.video import open_video
     from ranet_jax.segmenter import Segmenter
     from ranet_jax.weights.checkpoint import load_network
@@ -22,7 +23,7 @@ _HOMES = {
     "load_network": "ranet_jax.weights.checkpoint",
     "open_video": "ranet_jax.media.video",
     "read_frame": "ranet_jax.media.images",
-    "read_mask": "ranet_jax.media.images",
+    "read_mask": "ranet_jax.media.masks",
 }
 """Where each public name is defined."""
 

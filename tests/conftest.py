@@ -13,34 +13,35 @@ ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 """Numbers of the released implementation; its README says how each was made."""
 
-DAVIS_FOLDERS = (ROOT / "examples/davis", ROOT / "data/DAVIS", ROOT.parent / "shared/davis")
-"""Where sequences of DAVIS may be: the clip that ships, a user's download, the developers' copy."""
+DAVIS_FOLDERS = (ROOT / "data/DAVIS", ROOT.parent / "shared/davis")
+"""Where DAVIS may be: a user's download, or the developers' copy."""
 
 
-def find_davis(sequence: str) -> Path | None:
-    """The DAVIS folder that has a sequence; None where there is none."""
-    parts = "JPEGImages/480p", "Annotations/480p"
-    for folder in DAVIS_FOLDERS:
-        if all((folder / part / sequence).is_dir() for part in parts):
-            return folder
-    return None
+def find_davis(sequence: str, kind: str = "JPEGImages") -> Path | None:
+    """The folder of a sequence's frames, or of its masks, "Annotations"; None where there is none.
+
+    The masks of one sequence ship; its frames do so as a video, which is not what DAVIS has.
+    """
+    folders = [folder / kind / "480p" / sequence for folder in DAVIS_FOLDERS]
+    if kind == "Annotations":
+        folders.append(ROOT / "examples" / f"{sequence}-masks")
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def needs_davis(*sequences: str) -> pytest.MarkDecorator:
-    """Skips a test where a sequence of DAVIS that it needs is not at hand."""
-    missing = [sequence for sequence in sequences if find_davis(sequence) is None]
+def needs_davis(*sequences: str, kind: str = "JPEGImages") -> pytest.MarkDecorator:
+    """Skips a test where a sequence of DAVIS that it needs, or its masks, is not at hand."""
+    missing = [sequence for sequence in sequences if find_davis(sequence, kind) is None]
     return pytest.mark.skipif(
         bool(missing),
-        reason=f"needs DAVIS, {', '.join(missing)}, in data/DAVIS: only one clip of it ships",
+        reason=f"needs {kind} of {', '.join(missing)} of DAVIS in data/DAVIS, which do not ship",
     )
 
 
 def davis_file(kind: str, sequence: str, index: int) -> Path:
     """A frame, kind "JPEGImages", or its mask, "Annotations", of a test that `needs_davis`."""
-    suffix = "jpg" if kind == "JPEGImages" else "png"
-    folder = find_davis(sequence)
+    folder = find_davis(sequence, kind)
     assert folder is not None, f"mark the test with needs_davis({sequence!r})"
-    return folder / kind / "480p" / sequence / f"{int(index):05d}.{suffix}"
+    return sorted(folder.iterdir())[int(index)]
 
 
 def pytest_unconfigure() -> None:

@@ -55,7 +55,9 @@ def differences(sequence):
     return {name: np.abs(np.subtract(found[name], golden[name])).max() for name in found}
 
 
-@pytest.mark.parametrize("sequence", [pytest.param(s, marks=needs_davis(s)) for s in SEQUENCES])
+@pytest.mark.parametrize(
+    "sequence", [pytest.param(s, marks=needs_davis(s, kind="Annotations")) for s in SEQUENCES]
+)
 def test_golden_numbers(sequence):
     # The golden numbers have nine decimals.
     assert max(differences(sequence).values()) < 1e-9
