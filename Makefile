@@ -1,16 +1,24 @@
-# make demo: set up .venv and see it run; make demo-train: training included; make test: style and tests.
+# make demo: set up .venv, segment and score a real clip; make demo-train: a small training; make test: style, types and
+# all but the slow tests; make test-all: the slow ones too.
 PYTHON ?= python3
 
-.PHONY: demo demo-train test clean
+.PHONY: demo demo-train check test test-all clean
 
-demo: demo-train
+demo: .venv/ready
+	.venv/bin/python -m ranet_jax.demo
 
 demo-train: .venv/ready
 	.venv/bin/python -m examples.train_on_clips
 
-test: .venv/ready
+check: .venv/ready
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
+	.venv/bin/pyright
+
+test: check
+	.venv/bin/python -m pytest -m "not slow"
+
+test-all: check
 	.venv/bin/python -m pytest
 
 .venv/ready: pyproject.toml requirements.txt

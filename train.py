@@ -2,6 +2,6 @@
 
 if __name__ == "__main__":
     # Imported here, so that processes that load data do not run any of this.
-    from ranet_jax.training.__main__ import main
+    from ranet_jax.training.__main__ import command
 
-    main()
+    command()

@@ -5,6 +5,20 @@ import sys
 import traceback
 from collections.abc import Callable
 
+EXTRAS = {
+    "grain": "train",
+    "importlib_resources": "train",
+    "ml_collections": "train",
+    "optax": "train",
+    "tensorboardX": "train",
+    "tensorflow_datasets": "train",
+    "gradio": "app",
+    "matplotlib": "figures",
+    "skimage": "demo",
+    "torch": "torch",
+}
+"""The extra of the package that brings a module which segmenting and scoring do without."""
+
 
 class InputError(Exception):
     """Input that cannot be used. The message names the file and the remedy, on one line."""
@@ -15,10 +29,10 @@ def run_command(main: Callable[[], None]) -> None:
 
     Args:
         main: the command, without arguments. What the system refuses (permissions, a full disk, a
-            device that is not there) ends alike. Any other exception passes through with its
-            traceback, because it is a fault of this program and not of the input. Names that the
-            terminal cannot show, such as Cyrillic ones on an ASCII terminal, are printed with
-            escapes.
+            device that is not there) ends alike, and an extra of the package that is not
+            installed. Any other exception passes through with its traceback, because it is a fault
+            of this program and not of the input. Names that the terminal cannot show, such as
+            Cyrillic ones on an ASCII terminal, are printed with escapes.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -36,6 +50,16 @@ def run_command(main: Callable[[], None]) -> None:
         print(
             f"error: JAX_PLATFORMS={platforms} asks for a device that jax does not find here; "
             "unset it, or install what jax needs for it",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS:
+            raise
+        print(
+            f"error: this needs {module}, which is not installed; "
+            f"pip install 'ranet-jax[{EXTRAS[module]}]'",
             file=sys.stderr,
         )
         sys.exit(2)

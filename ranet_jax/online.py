@@ -5,11 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 
 from ranet_jax.data.augment import Augmentation, Example, make_static_example
@@ -17,7 +15,6 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import PRECISIONS, find_slots
 from ranet_jax.segmenter import Segmenter, check_frame, find_ids
-from ranet_jax.training.objective import compute_loss
 
 RATE = 1e-6
 """The paper's learning rate of online learning, a tenth of that of stage 1."""
@@ -52,6 +49,12 @@ def build_learning(model: RANet, slots: int, precision: str, rate: float) -> Lea
         -> (state, (loss, gradient norm))`, which donates its state: the one handed in is used up.
         A state is (params, state of Adam), an example the fields of `Example`, uint8 [1, ...].
     """
+    # In here and in `load_examples`, because the commands import this module, also where the extra
+    # `train` is not installed.
+    import optax
+
+    from ranet_jax.training.objective import compute_loss
+
     optimizer = optax.chain(optax.clip_by_global_norm(CLIP_NORM), optax.adam(rate))
 
     def begin(params: Any) -> Any:
@@ -86,6 +89,7 @@ def load_examples(
     Raises:
         InputError: when iterated, as `make_static_example`.
     """
+    import grain
 
     def draw(step: int) -> dict[str, np.ndarray]:
         generator = np.random.default_rng([seed, step])

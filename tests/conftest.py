@@ -1,18 +1,47 @@
-"""Shared by all tests: where the golden numbers are, and float64 on demand."""
+"""Shared by all tests: the golden numbers, the frames they were made on, and float64 on demand."""
 
-import importlib.util
 from pathlib import Path
 
 import jax
 import pytest
 
 from tests import delete_compiled
+from tests.golden.make_weights import make_weights
 
-SHARED = Path(__file__).parents[2] / "shared"
+ROOT = Path(__file__).parents[1]
 
-needs_shared = pytest.mark.skipif(
-    not (SHARED / "golden").is_dir(), reason=f"needs the golden numbers in {SHARED}"
-)
+GOLDEN = ROOT / "tests" / "golden"
+"""Numbers of the released implementation; its README says how each was made."""
+
+DAVIS_FOLDERS = (ROOT / "data/DAVIS", ROOT.parent / "shared/davis")
+"""Where DAVIS may be: a user's download, or the developers' copy."""
+
+
+def find_davis(sequence: str, kind: str = "JPEGImages") -> Path | None:
+    """The folder of a sequence's frames, or of its masks, "Annotations"; None where there is none.
+
+    The masks of one sequence ship; its frames do so as a video, which is not what DAVIS has.
+    """
+    folders = [folder / kind / "480p" / sequence for folder in DAVIS_FOLDERS]
+    if kind == "Annotations":
+        folders.append(ROOT / "examples" / f"{sequence}-masks")
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def needs_davis(*sequences: str, kind: str = "JPEGImages") -> pytest.MarkDecorator:
+    """Skips a test where a sequence of DAVIS that it needs, or its masks, is not at hand."""
+    missing = [sequence for sequence in sequences if find_davis(sequence, kind) is None]
+    return pytest.mark.skipif(
+        bool(missing),
+        reason=f"needs {kind} of {', '.join(missing)} of DAVIS in data/DAVIS, which do not ship",
+    )
+
+
+def davis_file(kind: str, sequence: str, index: int) -> Path:
+    """A frame, kind "JPEGImages", or its mask, "Annotations", of a test that `needs_davis`."""
+    folder = find_davis(sequence, kind)
+    assert folder is not None, f"mark the test with needs_davis({sequence!r})"
+    return sorted(folder.iterdir())[int(index)]
 
 
 def pytest_unconfigure() -> None:
@@ -28,20 +57,11 @@ def float64():
     jax.config.update("jax_enable_x64", False)
 
 
-def released_weights(seed: int) -> dict:
-    """Untrained weights under the released names, as the golden numbers were made with."""
-    path = SHARED / "golden" / "make_weights.py"
-    spec = importlib.util.spec_from_file_location("make_weights", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.make_weights(seed)
-
-
 @pytest.fixture(scope="session")
 def released_file(tmp_path_factory) -> Path:
     """A file with the released names, for the importer."""
     import numpy as np
 
     path = tmp_path_factory.mktemp("released") / "RANet_video_single.npz"
-    np.savez(path, **released_weights(0))
+    np.savez(path, **make_weights(0))
     return path

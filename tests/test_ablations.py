@@ -94,7 +94,7 @@ def receive(model, kernels, cells, matching):
 
 
 def weights_of(cells, ranking_rule):
-    """Weights of both streams, [n, positions] each, as spec/network.md section 5 writes them."""
+    """Weights of both streams, [n, positions] each, written plainly."""
     rest = 1 - cells[0]
     return cells[0], (rest >= 0.9).astype(float) if ranking_rule == "single" else rest
 
@@ -375,19 +375,23 @@ def test_a_network_that_ranks_does_not_start_from_an_ablation(monkeypatch):
 
 def test_a_run_goes_on_with_the_network_it_was_started_with(tmp_path):
     config = demo.get_config()
-    written = flatten_config(config)
-
-    class Checkpoints:
-        def read_description(self):
-            return {"config": written}
-
-        def restore(self, state):
-            return state.step
-
-    assert open_state(Checkpoints(), make_model(config), config, tmp_path).dtype == np.int32
-    config.model.use_previous = False
-    with pytest.raises(InputError, match=r"model\.use_previous is False and was True; choose"):
-        open_state(Checkpoints(), make_model(config), config, tmp_path)
+    model = make_model(config)
+    description = {"model": describe_model(model), "config": flatten_config(config)}
+    state = start_state(model, config)
+    # Other numbers than those of a new start.
+    state = jax.tree.map(lambda x: x + 3, state)
+    with RunCheckpoints(tmp_path, description, keep=1, keep_best=1) as checkpoints:
+        checkpoints.save(3, state, None)
+    with RunCheckpoints(tmp_path, description, keep=1, keep_best=1) as checkpoints:
+        found = open_state(checkpoints, model, config, tmp_path)
+        config.model.use_previous = False
+        with pytest.raises(InputError, match=r"model\.use_previous is False and was True; choose"):
+            open_state(checkpoints, make_model(config), config, tmp_path)
+    assert int(found.step) == 3
+    expected = leaves(state)
+    assert leaves(found).keys() == expected.keys()
+    for name, leaf in leaves(found).items():
+        np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
 
 
 @pytest.mark.parametrize("fields", VARIANTS, ids=str)

@@ -17,7 +17,7 @@ from ranet_jax.weights import pytorch as convert
 from ranet_jax.weights.checkpoint import Network, load_network, save_network
 from ranet_jax.weights.pytorch import UNUSED, export_tensors, import_network, map_names
 from ranet_jax.weights.tensors import read_tensors, write_tensors
-from tests.conftest import needs_shared, released_weights
+from tests.golden.make_weights import make_weights
 
 Thin = functools.partial(RANet, width=8, head_width=8)
 """The released names, an eighth of the channels: what is tested here does not depend on them."""
@@ -40,7 +40,7 @@ def shapes_of(model):
 
 @pytest.fixture(scope="module")
 def tensors():
-    """Arrays under the released names, made here, so that no shared file is needed."""
+    """Arrays under the released names, made here."""
     generator = np.random.default_rng(0)
     shapes = shapes_of(Thin()) | UNUSED
     return {name: generator.standard_normal(shape, np.float32) for name, shape in shapes.items()}
@@ -69,9 +69,8 @@ def resnet_tensors(depth, extra=True):
     return found
 
 
-@needs_shared
 def test_names_and_shapes_are_those_of_the_released_checkpoint(full_width):
-    released = {name: array.shape for name, array in released_weights(0).items()}
+    released = {name: array.shape for name, array in make_weights(0).items()}
     assert shapes_of(RANet()) | UNUSED == released
 
 

@@ -18,7 +18,7 @@ from ranet_jax.data.prepare.sets import prepare
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_foreground, read_mask
-from tests.conftest import SHARED, needs_shared
+from tests.conftest import davis_file, needs_davis
 from tests.test_prepare import SIZE, draw_pair, write_clip, write_images
 
 # Reads from a pickled source as a worker process does, and tells what that imported.
@@ -216,7 +216,7 @@ def test_unknown_split_of_davis(tmp_path):
         open_davis(tmp_path, "mine")
 
 
-@needs_shared
+@needs_davis("blackswan", "libby")
 def test_real_frames(tmp_path):
     chosen = {"blackswan": (0, 7, 20), "libby": (3, 4)}
     for name, numbers in chosen.items():
@@ -224,7 +224,7 @@ def test_real_frames(tmp_path):
             for kind, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
                 file = Path(kind) / "480p" / name / f"{number:05d}.{suffix}"
                 (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-                (tmp_path / file).symlink_to(SHARED / "davis" / file)
+                (tmp_path / file).symlink_to(davis_file(kind, name, number))
     (tmp_path / "ImageSets/2016").mkdir(parents=True)
     (tmp_path / "ImageSets/2016/train.txt").write_text("blackswan\nlibby\n")
     prepare("davis16-train", tmp_path, tmp_path)

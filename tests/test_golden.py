@@ -19,9 +19,8 @@ from ranet_jax.models.ranking import pool_mask
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.pytorch import import_network
-from tests.conftest import SHARED, needs_shared
-
-pytestmark = needs_shared
+from tests.conftest import GOLDEN, davis_file, find_davis, needs_davis
+from tests.golden.make_weights import make_weights
 
 CANVAS = Canvas((480, 854), (480, 864))
 SEQUENCES = ("blackswan", "car-shadow", "libby", "drift-straight")
@@ -37,17 +36,16 @@ def optimized():
 
 @functools.cache
 def load(name):
-    with np.load(SHARED / "golden" / f"{name}.npz") as arrays:
+    with np.load(GOLDEN / f"{name}.npz") as arrays:
         return dict(arrays)
 
 
 def frame_of(sequence, index):
-    return read_frame(SHARED / "davis/JPEGImages/480p" / sequence / f"{int(index):05d}.jpg")
+    return read_frame(davis_file("JPEGImages", sequence, index))
 
 
 def mask_of(sequence, index):
-    path = SHARED / "davis/Annotations/480p" / sequence / f"{int(index):05d}.png"
-    return read_mask(path, binary=True)
+    return read_mask(davis_file("Annotations", sequence, index), binary=True)
 
 
 def split(labels, n):
@@ -145,45 +143,76 @@ def multi_differences(released_file):
     )
 
 
-@pytest.mark.parametrize("compare", [single_differences, multi_differences])
+@needs_davis("blackswan")
+@pytest.mark.parametrize(
+    "compare", [single_differences, pytest.param(multi_differences, marks=pytest.mark.slow)]
+)
 def test_network_equals_the_released_one(float64, released_file, compare):
     found = compare(released_file)
     assert len(found) > 30
     assert {key: value for key, value in found.items() if not value < 1e-8} == {}
 
 
-def protocol_differences():
-    golden = load("protocol")
-    boxed = jax.jit(find_box)
+def test_boxes_equal_the_released_ones():
+    golden, boxed = load("protocol"), jax.jit(find_box)
     for (y0, x0, y1, x1), box in zip(golden["rectangles"], golden["rectangle_boxes"], strict=True):
         mask = np.zeros((480, 864), bool)
         mask[y0 : y1 + 1, x0 : x1 + 1] = True
         assert boxed(mask).tolist() == box.tolist()
+
+
+def keys_of(golden, sequence):
+    keys = [key.removesuffix("/box") for key in golden if key.startswith(f"{sequence}/")]
+    keys = sorted({"/".join(key.split("/")[:2]) for key in keys})
+    assert len(keys) == 2
+    return keys
+
+
+PROTOCOL_SEQUENCES = ("blackswan", "car-shadow")
+
+
+def mask_differences(sequence):
+    """Of what is pasted back; boxes and cut masks must be equal."""
+    golden, boxed, largest = load("protocol"), jax.jit(find_box), 0.0
     y, x = np.mgrid[:480, :864]
     pattern = jnp.asarray(0.5 + 0.5 * np.sin(y / 37) * np.cos(x / 53))[..., None]
-    largest = 0.0
-    for key in [key.removesuffix("/box") for key in golden if key.endswith("/box")]:
-        labels = CANVAS.fit_labels(mask_of(*key.split("/")))
-        frame = normalize_frame(
-            jnp.asarray(CANVAS.fit_frame(frame_of(*key.split("/")))), jnp.float64
-        )
-        box, index = boxed(labels > 0), golden[f"{key}/idx"]
+    for key in keys_of(golden, sequence):
+        labels, index = CANVAS.fit_labels(mask_of(*key.split("/"))), golden[f"{key}/idx"]
+        box = boxed(labels > 0)
         assert box.tolist() == golden[f"{key}/box"].tolist()
         mask = np.asarray(cut_labels(jnp.asarray(labels), box))
         assert mask.sum() == golden[f"{key}/mask_area"]
         assert np.array_equal(mask.ravel()[index], golden[f"{key}/mask"])
-        cut = np.asarray(cut_frame(frame, box)).reshape(-1, 3)[index].T
         pasted = np.asarray(paste_probability(pattern, box)).ravel()[index]
-        largest = max(
-            largest,
-            np.abs(cut - golden[f"{key}/frame"]).max(),
-            np.abs(pasted - golden[f"{key}/probability_on_canvas"]).max(),
-        )
+        largest = max(largest, np.abs(pasted - golden[f"{key}/probability_on_canvas"]).max())
     return largest
 
 
-def test_protocol_equals_the_released_one(float64):
-    assert protocol_differences() < 1e-9
+def frame_differences(sequence):
+    """Of frames that are cut to their boxes."""
+    golden, largest = load("protocol"), 0.0
+    for key in keys_of(golden, sequence):
+        frame = normalize_frame(
+            jnp.asarray(CANVAS.fit_frame(frame_of(*key.split("/")))), jnp.float64
+        )
+        cut = np.asarray(cut_frame(frame, jnp.asarray(golden[f"{key}/box"]))).reshape(-1, 3)
+        largest = max(largest, np.abs(cut[golden[f"{key}/idx"]].T - golden[f"{key}/frame"]).max())
+    return largest
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [pytest.param(s, marks=needs_davis(s, kind="Annotations")) for s in PROTOCOL_SEQUENCES],
+)
+def test_masks_through_their_boxes_equal_the_released_ones(float64, sequence):
+    assert mask_differences(sequence) < 1e-9
+
+
+@pytest.mark.parametrize(
+    "sequence", [pytest.param(s, marks=needs_davis(s)) for s in PROTOCOL_SEQUENCES]
+)
+def test_frames_through_their_boxes_equal_the_released_ones(float64, sequence):
+    assert frame_differences(sequence) < 1e-9
 
 
 @functools.cache
@@ -205,14 +234,19 @@ def differing_share(segmenter, golden, sequence):
 
 # Each takes up to a minute in float64; `python -m tests.test_golden` runs all eight.
 RUNS = [
+    ("single", "blackswan"),
     ("single", "car-shadow"),
     ("single", "libby"),
     ("single", "drift-straight"),
+    ("multi", "blackswan"),
     ("multi", "car-shadow"),
 ]
 
 
-@pytest.mark.parametrize(("ranking_rule", "sequence"), RUNS)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ranking_rule", "sequence"), [pytest.param(*run, marks=needs_davis(run[1])) for run in RUNS]
+)
 def test_video_equals_the_released_one(float64, released_file, ranking_rule, sequence):
     golden = load(f"video_{ranking_rule}")
     assert differing_share(make_segmenter(released_file, ranking_rule), golden, sequence) == 0
@@ -222,18 +256,18 @@ if __name__ == "__main__":
     import tempfile
     from pathlib import Path
 
-    from tests.conftest import released_weights
-
     jax.config.update("jax_enable_x64", True)
     file = Path(tempfile.mkdtemp()) / "single.npz"
-    np.savez(file, **released_weights(0))
+    np.savez(file, **make_weights(0))
     for compare in (single_differences, multi_differences):
         worst = compare(file)
         name = max(worst, key=worst.get)
         print(f"{compare.__name__}: {worst[name]:.1e} ({name}), of {len(worst)} intermediates")
-    print(f"protocol: boxes and masks equal, values within {protocol_differences():.1e}")
+    for sequence in filter(find_davis, PROTOCOL_SEQUENCES):
+        worst = max(mask_differences(sequence), frame_differences(sequence))
+        print(f"protocol of {sequence}: boxes and masks equal, values within {worst:.1e}")
     for ranking_rule in ("single", "multi"):
-        for sequence in SEQUENCES:
+        for sequence in filter(find_davis, SEQUENCES):
             share = differing_share(
                 make_segmenter(file, ranking_rule), load(f"video_{ranking_rule}"), sequence
             )

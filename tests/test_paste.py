@@ -1,7 +1,5 @@
 """Several objects in one image: their ids, pixels, sizes and places."""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
@@ -50,14 +48,17 @@ def test_pasted_objects_have_consecutive_ids_and_their_own_pixels(count):
         assert (image[untouched & (base == 0)] == COLOURS[0]).all()
         assert np.count_nonzero((mask != 0) & (base != 0)) == np.count_nonzero(base)
     assert len(orders) > 1
-    generator = np.random.default_rng(0)
-    example = make_static_example(
-        image, mask, replace(Augmentation(colour=0, colour_apart=0), visible=0), generator
-    )
-    if example.template_labels.max() == count + 1:
-        table = np.array([0, *order])
-        assert_paint_agrees(example.template, table[example.template_labels].astype(np.uint8))
-        assert_paint_agrees(example.frame, table[example.labels].astype(np.uint8))
+    # The example's views show every object that was pasted, each in its own colour still.
+    augmentation, table = Augmentation(colour=0, colour_apart=0, visible=0), np.array([0, *order])
+    whole = 0
+    for seed in range(8):
+        example = make_static_example(image, mask, augmentation, np.random.default_rng(seed))
+        # Ids are renumbered where a template lost one; painted objects are not.
+        if example.template_labels.max() == count + 1:
+            whole += 1
+            assert_paint_agrees(example.template, table[example.template_labels].astype(np.uint8))
+            assert_paint_agrees(example.frame, table[example.labels].astype(np.uint8))
+    assert whole >= 4, "most templates show all of them, or nothing was said"
 
 
 def test_pasted_objects_have_the_area_asked_for():

@@ -43,7 +43,7 @@ def naive_pool(maps):
 
 
 def naive_rank(variables, maps):
-    """The network's part of the score of each map, as spec/network.md section 5 writes it."""
+    """The network's part of the score of each map, written plainly."""
     pooled = naive_pool(maps).reshape(1, ROWS, COLUMNS, POSITIONS)
     params = {"params": variables["params"]["network"]}
     return 0.2 * np.asarray(jax.jit(RankNetwork(8).apply)(params, jnp.asarray(pooled)))[0]

@@ -47,5 +47,10 @@ def main() -> None:
     print(f"{args.destination}: ResNet {model.blocks}, objects ranked by {model.ranking_rule}")
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """The entry point of `ranet-convert`."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    command()

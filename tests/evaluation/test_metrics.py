@@ -22,9 +22,8 @@ from ranet_jax.evaluation.metrics import (
 )
 from ranet_jax.evaluation.scoring import score_folder, score_folders, score_sequence
 from ranet_jax.media.masks import read_mask, write_mask
-from tests.conftest import SHARED, needs_shared
+from tests.conftest import GOLDEN, davis_file, find_davis, needs_davis
 
-GOLDEN = SHARED / "golden" / "metrics.json"
 SEQUENCES = ("blackswan", "car-shadow", "libby", "drift-straight")
 
 
@@ -40,8 +39,8 @@ def damage(truth, frame, index):
 
 def differences(sequence):
     """The largest difference of J, F and their summaries to the golden numbers."""
-    golden = json.loads(GOLDEN.read_text())[sequence]
-    paths = sorted((SHARED / "davis/Annotations/480p" / sequence).glob("*.png"))
+    golden = json.loads((GOLDEN / "metrics.json").read_text())[sequence]
+    paths = sorted(davis_file("Annotations", sequence, 0).parent.glob("*.png"))
     truths = [read_mask(path, binary=True) for path in paths]
     predictions = [damage(truth, t, golden["index"]) for t, truth in enumerate(truths)]
     (scores,) = score_sequence(predictions, truths, sequence)
@@ -54,8 +53,9 @@ def differences(sequence):
     return {name: np.abs(np.subtract(found[name], golden[name])).max() for name in found}
 
 
-@needs_shared
-@pytest.mark.parametrize("sequence", SEQUENCES)
+@pytest.mark.parametrize(
+    "sequence", [pytest.param(s, marks=needs_davis(s, kind="Annotations")) for s in SEQUENCES]
+)
 def test_golden_numbers(sequence):
     # The golden numbers have nine decimals.
     assert max(differences(sequence).values()) < 1e-9
@@ -377,7 +377,7 @@ def test_processes_do_not_import_the_program_that_starts_them(dataset):
 
 
 if __name__ == "__main__":
-    for name in SEQUENCES:
+    for name in filter(find_davis, SEQUENCES):
         print(name, {key: f"{value:.1e}" for key, value in differences(name).items()})
 
 
