@@ -4,7 +4,8 @@
 
 Trains the small variant on generated clips (`configs/demo.py`), segments held-out clips with it,
 and compares its score with that of the untrained network and of repeating the first mask: 5 to 10
-minutes on two cores. Leaves training sheets, masks, an overlay video and the table in out/demo,
+minutes on two cores. Leaves training sheets, masks, an overlay video and the table in
+out/demo-train,
 which it writes anew.
 """
 
@@ -112,7 +113,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    out = Path("out") / "demo"
+    out = Path("out") / "demo-train"
     scores = run_demo(get_config(), out)
     device = f"{jax.devices()[0].device_kind}, {describe_processor()}"
     table = Table("Method", "J", "F", "J&F", title=f"{CLIPS} held-out clips, on {device}")

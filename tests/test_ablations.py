@@ -31,6 +31,7 @@ from ranet_jax.weights.checkpoint import (
     save_network,
 )
 from ranet_jax.weights.pytorch import export_tensors
+from ranet_jax.weights.storage import RunCheckpoints
 
 H, W, ROWS, COLUMNS, CHANNELS = 64, 96, 2, 3, 64
 POSITIONS = ROWS * COLUMNS

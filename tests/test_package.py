@@ -98,8 +98,9 @@ def test_no_other_name_is_made_up():
 
 def test_segmenting_and_scoring_need_no_extra():
     program = """
-import ranet_jax.app.__main__, ranet_jax.convert.__main__, ranet_jax.evaluation.davis_run
-import ranet_jax.export, ranet_jax.segment.__main__, ranet_jax.segmenter, ranet_jax.tables.build
+import ranet_jax.app.__main__, ranet_jax.convert.__main__, ranet_jax.evaluation.__main__
+import ranet_jax.demo.__main__, ranet_jax.export.__main__, ranet_jax.segment.__main__
+import ranet_jax.segmenter, ranet_jax.tables.__main__
 from ranet_jax import Segmenter, load_network, open_video, read_frame, read_mask
 print("fine")
 """
@@ -111,8 +112,11 @@ print("fine")
     ("command", "arguments", "extra"),
     [
         ("training", ["--config", "configs/demo.py"], "train"),
-        ("figures", ["maps"], "train"),
-        ("demo", [], "train"),
+        (
+            "figures",
+            ["maps", "--checkpoint", "x", "--split", "davis16-val", "--sequence", "x"],
+            "figures",
+        ),
     ],
 )
 def test_missing_extra_is_one_line_that_says_what_to_install(command, arguments, extra):
