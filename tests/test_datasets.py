@@ -14,6 +14,7 @@ from PIL import Image
 
 from ranet_jax.data import datasets
 from ranet_jax.data.datasets import VideoRecords, open_davis, open_saliency
+from ranet_jax.data.prepare import builder
 from ranet_jax.data.prepare.sets import prepare
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
@@ -113,7 +114,7 @@ def test_saliency_of_one_bit(tmp_path):
 
 def test_sets_of_many_parts_keep_their_order(tmp_path, monkeypatch):
     # TFDS would need TensorFlow for parts of more than 1000 MiB.
-    monkeypatch.setattr(datasets, "_PART_BYTES", 3000)
+    monkeypatch.setattr(builder, "_PART_BYTES", 3000)
     write_images(tmp_path / "raw", 40)
     prepare("mine", tmp_path / "raw", tmp_path)
     parts = list((tmp_path / "segmentation/mine/1.0.0").glob("*.array_record*"))

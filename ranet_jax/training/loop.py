@@ -146,10 +146,8 @@ def take_steps(
 def catch_signals() -> Iterator[list[int]]:
     """Turns SIGTERM and Ctrl-C into an entry of a list, so that the step under way is saved.
 
-    After the first of them Ctrl-C ends the process at once, as the system does it, so that nothing
-    is waited for: neither a loader that hangs nor XLA. `multihost_utils.
-    reached_preemption_sync_point` would stop several processes together as well, but knows nothing
-    of Ctrl-C, and nothing at all where there is one process.
+    After the first of them Ctrl-C ends the process at once, by the system, whatever it waits for: a
+    loader that hangs, or XLA.
     """
     received: list[int] = []
 

@@ -79,6 +79,7 @@ def is_true_anywhere(flag: bool) -> bool:
     """Whether a flag is set in any process, so that all of them take the same turn."""
     if jax.process_count() == 1:
         return flag
+    # `reached_preemption_sync_point` knows of SIGTERM alone, which it takes from our own handler.
     return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
