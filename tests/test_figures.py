@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ranet_jax.data.synthetic import write_davis
-from ranet_jax.errors import InputError
+from ranet_jax.errors import InputError, run_command
 from ranet_jax.figures import __main__ as command
 from ranet_jax.figures import make as figures
 from ranet_jax.figures.inspection import (
@@ -374,13 +374,16 @@ def test_speed_refuses_another_split_and_masks_without_times(monkeypatch, tmp_pa
         run(monkeypatch, data, tmp_path, "speed", timeless)
 
 
-def test_a_missing_matplotlib_is_named(monkeypatch):
-    def refuse(name):
-        raise ModuleNotFoundError(name="matplotlib")
-
-    monkeypatch.setattr(importlib, "import_module", refuse)
-    with pytest.raises(InputError, match=r"pip install '.\[figures\]'"):
-        figures.import_drawing()
+def test_a_missing_matplotlib_is_named(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    for name in ("drawing", "make"):
+        monkeypatch.delitem(sys.modules, f"ranet_jax.figures.{name}")
+        monkeypatch.delattr(f"ranet_jax.figures.{name}")
+    monkeypatch.setattr(sys, "argv", ["figures", "speed", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        run_command(command.main)
+    assert end.value.code == 2
+    assert "pip install 'ranet-jax[figures]'" in capsys.readouterr().err
 
 
 def test_what_is_done_around_the_network_is_seen():

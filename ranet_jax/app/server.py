@@ -6,7 +6,6 @@ import signal
 import tempfile
 from pathlib import Path
 
-from ranet_jax.errors import InputError
 from ranet_jax.segmenter import Segmenter
 
 
@@ -23,21 +22,16 @@ def serve(segmenter: Segmenter, host: str, port: int, max_upload: int) -> None:
         max_upload: megabytes a video may have.
 
     Raises:
-        InputError: Gradio is not installed, or the port is in use.
+        InputError: the port is in use.
+        ModuleNotFoundError: Gradio, an extra, is not installed.
     """
     # `kill` and Ctrl+C are to end alike: with nothing left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as folder:
         # Gradio reads both when it is imported: it must report to nobody, and keep its files here.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}
-        try:
-            from ranet_jax.app.page import Page
-        except ModuleNotFoundError as error:
-            if error.name != "gradio":
-                raise
-            raise InputError(
-                "the page needs Gradio, which is not installed; pip install 'ranet-jax[app]'"
-            ) from None
+        from ranet_jax.app.page import Page
+
         page = Page(segmenter, Path(folder), max_upload)
         try:
             page.launch(host, port)

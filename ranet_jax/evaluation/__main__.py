@@ -4,6 +4,7 @@ Or scores masks that exist: python evaluate.py --split davis16-val --results DIR
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import jax
@@ -66,8 +67,12 @@ def main() -> None:
 
 
 def command() -> None:
-    """The entry point of `ranet-evaluate`."""
-    run_command(main)
+    """The entry point of `ranet-evaluate`; Ctrl-C ends it with one line."""
+    try:
+        run_command(main)
+    except KeyboardInterrupt:
+        print("interrupted: what was in --out before is as it was", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -30,86 +30,6 @@ class Segmented(NamedTuple):
     failures: dict[str, str]
 
 
-def segment_split(
-    segmenter: Segmenter, learner: OnlineLearner | None, selection: Selection, folder: Path
-) -> Segmented:
-    """Segments sequences one after another, with a progress bar.
-
-    Args:
-        segmenter: the network.
-        learner: learns each first frame beforehand; None to segment offline.
-        selection: of sequences.
-        folder: where a folder of masks a sequence is written.
-
-    Returns:
-        The times, and the sequences that came to no end; those have no folder.
-    """
-    seconds: list[float] = []
-    failures = {}
-    with _Bar(segmenter, learner, selection.sequences) as bar:
-        for sequence in selection.sequences:
-            try:
-                seconds += segment_sequence(
-                    segmenter,
-                    learner,
-                    sequence,
-                    folder / sequence.name,
-                    binary=selection.split.binary,
-                    bar=bar,
-                )
-            except InputError as error:
-                failures[sequence.name] = str(error)
-    return Segmented(seconds, failures)
-
-
-def segment_sequence(
-    segmenter: Segmenter,
-    learner: OnlineLearner | None,
-    sequence: Sequence,
-    folder: Path,
-    *,
-    binary: bool,
-    bar: "_Bar",
-) -> list[float]:
-    """Segments a sequence and writes its masks, the first being the given one.
-
-    Args:
-        segmenter: the network.
-        learner: learns the first frame beforehand; None to segment offline.
-        sequence: frames and first mask.
-        folder: of the masks. It is replaced when all of them are written, and not before.
-        binary: whether all non-zero pixels of the mask are one object.
-        bar: is told of every frame and of every step of learning.
-
-    Returns:
-        Seconds of every frame but the first; see `Segmented`.
-
-    Raises:
-        InputError: a frame or the mask cannot be used; it is named.
-    """
-    bar.begin(sequence)
-    frame, labels = read_start(sequence, binary=binary)
-    try:
-        params = learner.learn(frame, labels, bar.name_step) if learner else None
-        tracker = segmenter.start(frame, labels, params)
-    except InputError as error:
-        raise InputError(f"{sequence.masks[0]}: {error}") from None
-    seconds = []
-    with replace_folder(folder) as unfinished:
-        for path in sequence.frames:
-            if path != sequence.frames[0]:
-                frame = read_frame(path)
-                start = time.perf_counter()
-                try:
-                    labels = tracker.step(frame)
-                except InputError as error:
-                    raise InputError(f"{path}: {error}") from None
-                seconds.append(time.perf_counter() - start)
-            write_mask(unfinished / f"{path.stem}.png", labels)
-            bar.count_frame()
-    return seconds
-
-
 class _Bar:
     """The progress of a split: the sequence, frames and frames a second without compilation."""
 
@@ -153,3 +73,83 @@ class _Bar:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+
+def segment_split(
+    segmenter: Segmenter, learner: OnlineLearner | None, selection: Selection, folder: Path
+) -> Segmented:
+    """Segments sequences one after another, with a progress bar.
+
+    Args:
+        segmenter: the network.
+        learner: learns each first frame beforehand; None to segment offline.
+        selection: of sequences.
+        folder: where a folder of masks a sequence is written.
+
+    Returns:
+        The times, and the sequences that came to no end; those have no folder.
+    """
+    seconds: list[float] = []
+    failures = {}
+    with _Bar(segmenter, learner, selection.sequences) as bar:
+        for sequence in selection.sequences:
+            try:
+                seconds += _segment_sequence(
+                    segmenter,
+                    learner,
+                    sequence,
+                    folder / sequence.name,
+                    binary=selection.split.binary,
+                    bar=bar,
+                )
+            except InputError as error:
+                failures[sequence.name] = str(error)
+    return Segmented(seconds, failures)
+
+
+def _segment_sequence(
+    segmenter: Segmenter,
+    learner: OnlineLearner | None,
+    sequence: Sequence,
+    folder: Path,
+    *,
+    binary: bool,
+    bar: _Bar,
+) -> list[float]:
+    """Segments a sequence and writes its masks, the first being the given one.
+
+    Args:
+        segmenter: the network.
+        learner: learns the first frame beforehand; None to segment offline.
+        sequence: frames and first mask.
+        folder: of the masks. It is replaced when all of them are written, and not before.
+        binary: whether all non-zero pixels of the mask are one object.
+        bar: is told of every frame and of every step of learning.
+
+    Returns:
+        Seconds of every frame but the first; see `Segmented`.
+
+    Raises:
+        InputError: a frame or the mask cannot be used; it is named.
+    """
+    bar.begin(sequence)
+    frame, labels = read_start(sequence, binary=binary)
+    try:
+        params = learner.learn(frame, labels, bar.name_step) if learner else None
+        tracker = segmenter.start(frame, labels, params)
+    except InputError as error:
+        raise InputError(f"{sequence.masks[0]}: {error}") from None
+    seconds = []
+    with replace_folder(folder) as unfinished:
+        for path in sequence.frames:
+            if path != sequence.frames[0]:
+                frame = read_frame(path)
+                start = time.perf_counter()
+                try:
+                    labels = tracker.step(frame)
+                except InputError as error:
+                    raise InputError(f"{path}: {error}") from None
+                seconds.append(time.perf_counter() - start)
+            write_mask(unfinished / f"{path.stem}.png", labels)
+            bar.count_frame()
+    return seconds

@@ -1,15 +1,14 @@
 """Makes the pictures of `figures`: reads what they need, and hands it to what draws."""
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
 from ranet_jax.data.davis import SPLITS, find_sequences
 from ranet_jax.errors import InputError
+from ranet_jax.figures import drawing
 from ranet_jax.figures.inspection import (
     Inspection,
     choose_positions,
@@ -60,23 +59,6 @@ class Moment(NamedTuple):
     object: int | None
 
 
-def import_drawing() -> ModuleType:
-    """Imports what draws, which needs an extra.
-
-    Returns:
-        The module `drawing`.
-
-    Raises:
-        InputError: matplotlib is not installed.
-    """
-    try:
-        return importlib.import_module("ranet_jax.figures.drawing")
-    except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
-            raise
-        raise InputError("pictures need matplotlib; .venv/bin/pip install '.[figures]'") from None
-
-
 def make_maps(
     subject: Subject, out: Path, moment: Moment, pixels: Sequence[tuple[int, int]]
 ) -> None:
@@ -92,7 +74,6 @@ def make_maps(
     Raises:
         InputError: something that is asked for is not there, or the network correlates nothing.
     """
-    drawing = import_drawing()
     network, clip = load_network(subject.checkpoint), _read_until(subject, moment.frame)
     if network.model.selection == "features":
         raise InputError(f"{subject.checkpoint} correlates nothing and has no similarity maps")
@@ -116,7 +97,6 @@ def make_scores(subject: Subject, out: Path, moment: Moment) -> None:
     Raises:
         InputError: something that is asked for is not there, or the network ranks nothing.
     """
-    drawing = import_drawing()
     network, clip = load_network(subject.checkpoint), _read_until(subject, moment.frame)
     if network.model.selection != "ranking":
         raise InputError(
@@ -136,7 +116,6 @@ def make_samples(subject: Subject, out: Path) -> None:
         subject: what it is of.
         out: folder of the picture.
     """
-    drawing = import_drawing()
     network, clip = load_network(subject.checkpoint), _read_clip(subject, 1)
     examples, predictions = draw_examples(network, clip.frames[0], clip.masks[0], SAMPLES)
     title = (
@@ -158,7 +137,6 @@ def make_overlays(subject: Subject, out: Path, count: int, max_frames: int | Non
     Raises:
         InputError: a number is too small.
     """
-    drawing = import_drawing()
     if count < 1 or (max_frames is not None and max_frames < 1):
         raise InputError("--count and --max-frames must be at least 1")
     segmenter = Segmenter.from_network(load_network(subject.checkpoint))
@@ -183,7 +161,6 @@ def make_speed(summaries: Sequence[str], out: Path) -> None:
     Raises:
         InputError: one of them is of another split than davis16-val, or has no times.
     """
-    drawing = import_drawing()
     runs = [read_run(argument) for argument in summaries]
     for run in runs:
         if run.summary["split"] != "davis16-val":

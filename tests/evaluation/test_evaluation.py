@@ -113,7 +113,9 @@ def break_frame(davis, sequence):
     frame.write_bytes(frame.read_bytes()[:500])
 
 
-def test_old_results_stay_until_new_ones_are_there(monkeypatch, tmp_path, davis, checkpoint):
+def test_old_results_stay_until_new_ones_are_there(
+    monkeypatch, tmp_path, davis, checkpoint, capsys
+):
     out = tmp_path / "out"
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", out)
     run(monkeypatch, *arguments, "--results", davis / "Annotations/480p")
@@ -124,8 +126,13 @@ def test_old_results_stay_until_new_ones_are_there(monkeypatch, tmp_path, davis,
     assert contents(out) == before
     with monkeypatch.context() as patch:
         patch.setattr(evaluation_run, "score_folders", stop)
-        with pytest.raises(KeyboardInterrupt):
-            run(patch, *network)
+        patch.setattr("sys.argv", ["evaluate.py", *map(str, network)])
+        with pytest.raises(SystemExit) as end:
+            evaluation.command()
+    assert end.value.code == 130
+    said = capsys.readouterr().err
+    assert "the sequences that were finished are in " in said
+    assert said.splitlines()[-1] == "interrupted: what was in --out before is as it was"
     left = contents(out)
     assert {name: left[name] for name in before} == before
     assert len([name for name in left if name.startswith(".unfinished/")]) == 2 * len(FRAMES)
