@@ -44,7 +44,7 @@ def _try_decoding(path: str, index: int) -> bool:
     try:
         with av.open(f"file:{path}") as container:
             return next(container.decode(container.streams[index]), None) is not None
-    except av.FFmpegError:
+    except av.error.FFmpegError:
         return False
 
 
@@ -91,7 +91,7 @@ class SoundTrack:
         """The next packet, on the clock of the pictures; None after the last."""
         try:
             packet = next(self._packets, None)
-        except av.FFmpegError as error:
+        except av.error.FFmpegError as error:
             # Sound is no reason to give the pictures up.
             remark(
                 f"the sound of {self._sound.path} cannot be read to its end ({error.strerror}); "
