@@ -1,5 +1,6 @@
 """What a user can mend: bad input ends a command with one clear line and exit code 2."""
 
+import io
 import os
 import sys
 import traceback
@@ -35,7 +36,7 @@ def run_command(main: Callable[[], None]) -> None:
             Cyrillic ones on an ASCII terminal, are printed with escapes.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         main()

@@ -2,18 +2,19 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from ranet_jax.data.augment import Augmentation, Example, make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
-from ranet_jax.protocol import PRECISIONS, find_slots
+from ranet_jax.protocol import PRECISIONS, compile_ahead, find_slots
 from ranet_jax.segmenter import Segmenter, check_frame, find_ids
 
 RATE = 1e-6
@@ -27,7 +28,7 @@ class LearningFunctions(NamedTuple):
     """The two pure, jitted functions that learn a video; see `build_learning`."""
 
     begin: Callable[[Any], Any]
-    update: Callable[[Any, dict[str, Array]], tuple[Any, tuple[Array, Array]]]
+    update: Callable[[Any, Mapping[str, ArrayLike]], tuple[Any, tuple[Array, Array]]]
 
 
 @functools.cache
@@ -188,12 +189,13 @@ class OnlineLearner:
                 jax.ShapeDtypeStruct((1, *model.canvas, *channels), jnp.uint8)
                 for channels in ((3,), ())
             )
-            example = Example(image, labels, image, labels, labels)._asdict()
+            shapes = image, labels, image, labels, labels
+            example = dict(zip(Example._fields, shapes, strict=True))
             functions = build_learning(model, slots, self._segmenter.precision, self.rate)
             state = jax.eval_shape(functions.begin, params)
             self._compiled[slots] = LearningFunctions(
-                functions.begin.lower(params).compile(),
-                functions.update.lower(state, example).compile(),
+                compile_ahead(functions.begin, params),
+                compile_ahead(functions.update, state, example),
             )
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[slots]

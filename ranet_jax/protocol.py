@@ -1,14 +1,16 @@
 """Segmenting a video as pure functions: the state, and `init` and `step` on the device."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
@@ -101,8 +103,13 @@ def find_neighbourhood(previous: Array, locality: float) -> Array:
 class VideoFunctions(NamedTuple):
     """The two pure, jitted functions that segment a video; see `build`."""
 
-    init: Callable[[Any, Array, Array], State]
-    step: Callable[[Any, State, Array], tuple[State, Any]]
+    init: Callable[[Any, ArrayLike, ArrayLike], State]
+    step: Callable[[Any, State, ArrayLike], tuple[State, Any]]
+
+
+def compile_ahead(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Compiles a jitted function for arguments of these shapes, so that no call waits for that."""
+    return cast(jax.stages.Wrapped, function).lower(*arguments).compile()
 
 
 @functools.cache
@@ -147,7 +154,7 @@ def build(
         cells = pool_mask(split_labels(cut_labels(labels, box, model.canvas), slots, wide))
         return State(kernels, cells, labels)
 
-    def step(params: Any, state: State, frame: Array) -> tuple[State, Array]:
+    def step(params: Any, state: State, frame: Array) -> tuple[State, Any]:
         box = find_box(state.labels > 0)
         previous = split_labels(cut_labels(state.labels, box, model.canvas), slots, wide)
         logits = model.apply(
@@ -166,6 +173,6 @@ def build(
         probability = paste_probability(jnp.moveaxis(probability, 0, -1), box, frame_canvas)
         labels = choose_labels(probability, model.activation)
         output = (labels, probability) if probabilities else labels
-        return state.replace(labels=labels), output
+        return dataclasses.replace(state, labels=labels), output
 
     return VideoFunctions(jax.jit(init), jax.jit(step, donate_argnums=1))

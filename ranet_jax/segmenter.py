@@ -1,5 +1,6 @@
 """Segmenting videos of any size, for Python users: `Segmenter` and `Tracker`."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,7 @@ class Tracker:
         """
         self.labels = labels
         # A copy, because `step` uses up its state.
-        self._state = self._state.replace(labels=jnp.array(labels))
+        self._state = dataclasses.replace(self._state, labels=jnp.array(labels))
 
     def step(self, frame: np.ndarray) -> np.ndarray:
         """Segments the next frame.

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -90,9 +91,9 @@ class Page:
 
     def _connect(self, layout: Layout) -> None:
         """Says what each part of the page does."""
-        hidden = {"show_progress": "hidden", "api_visibility": "private"}
+        hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self._blocks.unload(self._leave)
-        choosing = hidden | {"show_progress_on": layout.live}
+        choosing: dict[str, Any] = hidden | {"show_progress_on": layout.live}
         layout.file.upload(self._choose, layout.file, layout.everything, **choosing)
         layout.file.clear(self._start_anew, outputs=layout.everything, **choosing)
         # A tab sends anew, at every step of any event, whatever is an input of such an event or

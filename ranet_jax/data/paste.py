@@ -33,7 +33,7 @@ def _place_object(
     linear = np.diag([mirror * scale, scale])
     warp = np.column_stack([linear, centre - linear @ (x + (width - 1) / 2, y + (height - 1) / 2)])
     coverage = np.where(mask != 0, np.float32(1), np.float32(0))
-    return tuple(cv2.warpAffine(each, warp, size[::-1]) for each in (image, coverage))
+    return cv2.warpAffine(image, warp, size[::-1]), cv2.warpAffine(coverage, warp, size[::-1])
 
 
 def paste_objects(

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import grain
@@ -38,7 +38,7 @@ GENERATED = "generated"
 Batch = dict[str, np.ndarray]
 """The fields of `Example` stacked, [b, ...], and `origin` int64 [b, 2]: set and record in it."""
 
-Batches = grain.DatasetIterator[Batch]
+Batches: TypeAlias = "grain.DatasetIterator[Batch]"
 """An iterator that is to be closed, so that its workers end."""
 
 Draw = Callable[[int, np.random.Generator], Example]
@@ -221,7 +221,10 @@ def _start_worker(worker: int, workers: int) -> None:
 
 def _end_with_parent() -> None:
     """Waits until the main process has ended, and ends this one."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return  # this is the main process
+    parent.join()
     os._exit(1)
 
 

@@ -223,11 +223,14 @@ def _place_objects(
     """Draws objects until each leaves half of every earlier one visible in the first frame."""
     motions, visible, areas = [], [], []
     for generator in generators:
-        for _ in range(40):
+        tries = 0
+        while True:
+            tries += 1
             motion = _draw_motion(generator, frames, size)
             covered = _cover_pixels(motion, 0, size) > 0.5
             left = [mask & ~covered for mask in visible]
-            if all(np.count_nonzero(m) > a / 2 for m, a in zip(left, areas, strict=True)):
+            shown = [np.count_nonzero(mask) for mask in left]
+            if tries == 40 or all(s > a / 2 for s, a in zip(shown, areas, strict=True)):
                 break
         motions.append(motion)
         visible = [*left, covered]

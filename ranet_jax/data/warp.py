@@ -133,7 +133,8 @@ def sample_labels(
     Returns:
         uint8 [rows, columns].
     """
-    return cv2.remap(labels, *_locate(nodes, rows, columns), cv2.INTER_NEAREST)
+    x, y = _locate(nodes, rows, columns)
+    return cv2.remap(labels, x, y, cv2.INTER_NEAREST)
 
 
 def sample_frame(
@@ -159,4 +160,5 @@ def sample_frame(
         np.clip(start + (np.arange(size) + 0.5) * ((end - start) / size) - 0.5, start, end - 1)
         for size, start, end in zip(canvas, box[:2], box[2:], strict=True)
     )
-    return cv2.remap(image, *_locate(nodes, rows, columns), cv2.INTER_LINEAR)
+    x, y = _locate(nodes, rows, columns)
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR)

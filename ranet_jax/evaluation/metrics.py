@@ -120,11 +120,11 @@ def boundary_accuracy(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 def _crop_to_union(*masks: np.ndarray) -> list[np.ndarray]:
     """Cuts masks to where any is set and one pixel around, which holds all of their boundaries."""
-    masks = [mask.astype(bool, copy=False).view(np.uint8) for mask in masks]
-    x, y, width, height = cv2.boundingRect(cv2.bitwise_or(*masks))
+    views = [mask.astype(bool, copy=False).view(np.uint8) for mask in masks]
+    x, y, width, height = cv2.boundingRect(cv2.bitwise_or(*views))
     rows = slice(max(y - 1, 0), y + height + 1)
     columns = slice(max(x - 1, 0), x + width + 1)
-    return [mask[rows, columns] for mask in masks]
+    return [mask[rows, columns] for mask in views]
 
 
 def _find_boundary(mask: np.ndarray) -> np.ndarray:

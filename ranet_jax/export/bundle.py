@@ -173,6 +173,8 @@ def export_network(
     with replace_folder(folder) as unfinished:
         (unfinished / "init.jax").write_bytes(functions.init.serialize())
         (unfinished / "step.jax").write_bytes(functions.step.serialize())
-        np.savez(unfinished / "weights.npz", **flatten_params(network.params))
+        # NumPy annotates its own option as if every name could be it.
+        weights = flatten_params(network.params)
+        np.savez(unfinished / "weights.npz", **weights)  # pyright: ignore[reportArgumentType]
         manifest = describe_export(network, functions, slots, precision)
         (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")

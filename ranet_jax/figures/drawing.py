@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -52,7 +53,7 @@ def _mark_cell(axes: Axes, position: int, columns: int, colour: str, name: str) 
 
 
 def _show_map(
-    axes: Axes, frame: np.ndarray, values: np.ndarray, title: str, unit: str, **scale: object
+    axes: Axes, frame: np.ndarray, values: np.ndarray, title: str, unit: str, **scale: Any
 ) -> None:
     """Lays a map over the grey frame that it belongs to, with its colour bar below."""
     h, w = frame.shape[:2]

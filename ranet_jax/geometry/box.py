@@ -128,8 +128,8 @@ def paste_probability(probability: Array, box: Array, size: tuple[int, int] | No
     """
     inside = []
     sides = (box[0], box[2]), (box[1], box[3])
-    size = size or probability.shape[:2]
-    for axis, ((start, end), frame_side) in enumerate(zip(sides, size, strict=True)):
+    frame_sides = size or probability.shape[:2]
+    for axis, ((start, end), frame_side) in enumerate(zip(sides, frame_sides, strict=True)):
         side = probability.shape[axis]
         offset = jnp.arange(frame_side) - start
         length = end - start

@@ -59,12 +59,13 @@ def jitter_box(
     Returns:
         A box inside the canvas.
     """
-    *shift, growth = generator.uniform(-jitter, jitter, 3)
+    down, right, growth = generator.uniform(-jitter, jitter, 3)
     if np.array_equal(box, [0, 0, *canvas]):
         return box
     start, sides = box[:2], box[2:] - box[:2]
-    centre = start + sides * (0.5 + np.array(shift))
-    return _clamp(*centre, *(sides / 2 * (1 + growth)), canvas)
+    centre = start + sides * (0.5 + np.array([down, right]))
+    half = sides / 2 * (1 + growth)
+    return _clamp(centre[0], centre[1], half[0], half[1], canvas)
 
 
 def cut_labels(labels: np.ndarray, box: np.ndarray) -> np.ndarray:

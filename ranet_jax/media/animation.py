@@ -60,7 +60,7 @@ def open_animation(path: Path) -> Video:
                 yield check_size(frame, size, f"frame {index} of {path}")
                 seconds += duration
 
-    rate = (count / sum(durations)).limit_denominator(1001)
+    rate = (count / sum(durations, Fraction(0))).limit_denominator(1001)
     return Video(path.name, size, rate, count, read, time_base=Fraction(1, 1000))
 
 

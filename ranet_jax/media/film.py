@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -98,7 +99,7 @@ def _decode(path: str) -> Iterator[tuple[InputContainer, VideoStream, Iterator[V
     try:
         # Without the protocol, what stands before a colon in a name would be taken for one.
         container = av.open(f"file:{path}", options={"format_whitelist": _FORMATS})
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise InputError(
             f"{path} cannot be read as a video ({error.strerror}); copy it again or convert it"
         ) from None
@@ -154,7 +155,7 @@ def _decode_pictures(
                     raise InputError(f"frame {index} of {path} is damaged; {_REMEDY}")
                 yield picture
                 index += 1
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise InputError(
             f"frame {index} of {path} cannot be decoded ({error.strerror}); {_REMEDY}"
         ) from None

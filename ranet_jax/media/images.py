@@ -2,7 +2,7 @@
 
 import struct
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -57,8 +57,8 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
         ) from None
     except Image.DecompressionBombError:
         raise InputError(
-            f"{path} claims to be an image of more than {2 * Image.MAX_IMAGE_PIXELS} pixels; "
-            "make it smaller"
+            f"{path} claims to be an image of more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} "
+            "pixels; make it smaller"
         ) from None
     except OSError as error:
         if error.errno is not None:  # the system's reason, not the file's
@@ -76,7 +76,7 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
     return upright
 
 
-def _first(value: object) -> int:
+def _first(value: Any) -> int:
     """A value of TIFF, which may have one for each channel."""
     return value[0] if isinstance(value, tuple) else value
 

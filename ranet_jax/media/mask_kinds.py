@@ -72,7 +72,7 @@ def _decode_grey(image: Image.Image, name: str) -> Mask:
     values = np.atleast_3d(values)[..., 0].astype(np.int64)
     for extreme in (values.min(), values.max()):
         if not 0 <= extreme <= 65535:
-            raise _out_of_range(name, extreme)
+            raise _out_of_range(name, float(extreme))
     alpha = _read_alpha(image)
     values = np.where(alpha == 0, 0, values).astype(np.int32)
     if not values.any() and (alpha == 0).any():

@@ -200,7 +200,7 @@ def _find_between(pixels: np.ndarray) -> np.ndarray:
 def _keep_solid(region: np.ndarray) -> np.ndarray:
     """The parts of a region, bool [h, w], that have an inside."""
     region = region.astype(np.uint8)
-    _, parts = cv2.connectedComponents(region, connectivity=8)
+    parts = np.asarray(cv2.connectedComponents(region, connectivity=8)[1], np.int64)
     counts = np.bincount(parts.ravel())
     inner = np.bincount(parts[cv2.erode(region, _NINE) > 0], minlength=counts.size)
     kept = inner >= np.maximum(1, _SOME * counts)

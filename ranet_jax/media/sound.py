@@ -7,6 +7,7 @@ import av
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 
 from ranet_jax.media.frames import Sound
@@ -44,7 +45,7 @@ def _try_decoding(path: str, index: int) -> bool:
     try:
         with av.open(f"file:{path}") as container:
             return next(container.decode(container.streams[index]), None) is not None
-    except av.FFmpegError:
+    except FFmpegError:
         return False
 
 
@@ -91,7 +92,7 @@ class SoundTrack:
         """The next packet, on the clock of the pictures; None after the last."""
         try:
             packet = next(self._packets, None)
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             # Sound is no reason to give the pictures up.
             remark(
                 f"the sound of {self._sound.path} cannot be read to its end ({error.strerror}); "

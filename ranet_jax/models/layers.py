@@ -282,7 +282,8 @@ class MultiScale(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:  # [b, h, w, c] -> [b, h, w, features]
-        return sum(
+        scales = [
             Conv(self.features, 3, dilation=dilation, name=f"dilation{dilation}")(x)
             for dilation in (1, 3, 6)
-        )
+        ]
+        return scales[0] + scales[1] + scales[2]

@@ -1,6 +1,6 @@
 """RANet: a pure function of (params, template, current frame, previous masks)."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
@@ -47,6 +47,10 @@ class RANet(nn.Module):
     learned_scores: bool = True
     use_previous: bool = True
     activation: str = "sigmoid"
+
+    if TYPE_CHECKING:  # Linen makes it of the fields, which type checkers do not see.
+
+        def __hash__(self) -> int: ...
 
     def setup(self) -> None:
         """Builds the three parts; one that a selection never calls gets no parameters."""

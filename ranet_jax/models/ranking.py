@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from ranet_jax.models.layers import ConvBlock, ResBlock, widen
 
@@ -21,7 +22,7 @@ CELL = 32
 """Side, in pixels, of the cell of the canvas that one template position stands for."""
 
 
-def split_labels(labels: Array, slots: int, dtype: jnp.dtype) -> Array:
+def split_labels(labels: Array, slots: int, dtype: DTypeLike) -> Array:
     """Turns labels into one mask a slot.
 
     Args:
@@ -155,8 +156,9 @@ class RankingAttention(nn.Module):
         foreground, background = rank(pooled, cells, learn)
         # For pictures of what was ranked; without a collection of intermediates it does nothing.
         self.sow("intermediates", "ranked", (foreground, background))
-        return tuple(
-            select_maps(similarity, *stream, self.top_k) for stream in (foreground, background)
+        return (
+            select_maps(similarity, *foreground, self.top_k),
+            select_maps(similarity, *background, self.top_k),
         )
 
 

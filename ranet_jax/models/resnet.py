@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 from ranet_jax.models.layers import (
     Conv,
@@ -23,7 +24,7 @@ IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225])
 
 
-def normalize_frame(frame: Array, dtype: jnp.dtype) -> Array:
+def normalize_frame(frame: Array, dtype: DTypeLike) -> Array:
     """Turns pixels into what ImageNet weights expect.
 
     Args:
@@ -100,7 +101,9 @@ class ResNet(nn.Module):
         x = Conv(self.width, 7, stride=2, name="conv1")(frame)
         x = nn.relu(InstanceNorm(name="norm1")(x))
         features = [x]
-        x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        around = ((1, 1), (1, 1))
+        # Linen's annotation forgets that padding may be pairs.
+        x = nn.max_pool(x, (3, 3), (2, 2), padding=around)  # pyright: ignore[reportArgumentType]
         for stage, count in enumerate(self.blocks):
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1

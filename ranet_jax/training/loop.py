@@ -4,7 +4,7 @@ import functools
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,7 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
             RunLog(work, start, config.steps, config.batch_size) as log,
             closing(take_steps(model, config, state, batches, sets, log)) as steps,
         ):
+            batch = None
             for step, state, batch, metrics in steps:
                 last = step == config.steps or parallel.is_true_anywhere(bool(stopped))
                 if config.sheet_every and step % config.sheet_every == 0:
@@ -111,7 +112,7 @@ def take_steps(
     batches: Iterator[pipeline.Batch],
     sets: list[pipeline.Set],
     log: RunLog,
-) -> Iterator[tuple[int, TrainState, pipeline.Batch, dict[str, float]]]:
+) -> Generator[tuple[int, TrainState, pipeline.Batch, dict[str, float]], None, None]:
     """Makes one step after another.
 
     Args:

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.losses import dice_loss, segmentation_loss
@@ -13,7 +14,7 @@ from ranet_jax.models.resnet import normalize_frame
 
 
 def predict(
-    model: RANet, params: Any, batch: dict[str, Array], slots: int, dtype: jnp.dtype
+    model: RANet, params: Any, batch: dict[str, Array], slots: int, dtype: DTypeLike
 ) -> tuple[Array, Array]:
     """Runs template and current frame of training examples.
 
@@ -33,11 +34,12 @@ def predict(
     cells = pool_mask(split_labels(batch["template_labels"], slots, wide))
     previous = split_labels(batch["previous"], slots, wide)
     frame = normalize_frame(batch["frame"], dtype)
-    return model.apply(variables, kernels, cells, frame, previous), cells.any(axis=-1)
+    logits: Any = model.apply(variables, kernels, cells, frame, previous)
+    return logits, cells.any(axis=-1)
 
 
 def predict_labels(
-    model: RANet, params: Any, batch: dict[str, Array], slots: int, dtype: jnp.dtype
+    model: RANet, params: Any, batch: dict[str, Array], slots: int, dtype: DTypeLike
 ) -> Array:
     """What the network makes of training examples.
 
@@ -61,7 +63,7 @@ def compute_loss(
     params: Any,
     batch: dict[str, Array],
     slots: int,
-    dtype: jnp.dtype,
+    dtype: DTypeLike,
     dice_weight: float = 0.0,
 ) -> Array:
     """The mean loss of training examples, what every training and online learning minimises.

@@ -22,8 +22,10 @@ def start_processes(coordinator: str | None, process: int, processes: int) -> No
         processes: how many there are.
     """
     if processes > 1:
-        where = (coordinator, processes, process) if coordinator else ()
-        jax.distributed.initialize(*where)
+        if coordinator:
+            jax.distributed.initialize(coordinator, processes, process)
+        else:
+            jax.distributed.initialize()
 
 
 def check_batch_size(batch_size: int, accumulate: int) -> None:

@@ -65,7 +65,7 @@ def describe_network(network: Network) -> dict[str, Any]:
 
 def build_model(description: dict[str, Any]) -> RANet:
     """The network of a description by `describe_model`, of this or an earlier version."""
-    fields = {
+    fields: dict[str, Any] = {
         OLD_FIELDS.get(key, key): tuple(value) if isinstance(value, list) else value
         for key, value in description.items()
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.traverse_util
 import numpy as np
@@ -121,7 +121,7 @@ def map_names(model: RANet) -> dict[str, Place]:
 
 def _torch_shapes(model: RANet) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor in PyTorch's order of axes, by its PyTorch name."""
-    leaves = flax.traverse_util.flatten_dict(abstract_params(model), sep="/")
+    leaves: dict[str, Any] = flax.traverse_util.flatten_dict(abstract_params(model), sep="/")
     # A broadcast zero has the shape without the memory.
     return {
         name: place.export_array(np.broadcast_to(0, leaves[place.path].shape)).shape

@@ -132,6 +132,7 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as unfinished:
         if path.suffix == ".npz":
-            np.savez(unfinished, **tensors)
+            # NumPy annotates its own option as if every name could be it.
+            np.savez(unfinished, **tensors)  # pyright: ignore[reportArgumentType]
         else:
             safetensors.numpy.save_file(tensors, unfinished)

@@ -8,14 +8,16 @@ import logging
 import sys
 from pathlib import Path
 
-from ranet_jax.data.datasets import DATA_DIR
 from ranet_jax.data.davis import SPLITS
-from ranet_jax.data.prepare.sets import LAYOUTS, prepare
 from ranet_jax.errors import InputError, run_command
 
 
 def main() -> None:
     """The command."""
+    # In here, so that `run_command` can say what is missing where only segmenting was installed.
+    from ranet_jax.data.datasets import DATA_DIR
+    from ranet_jax.data.prepare.sets import LAYOUTS, prepare
+
     parser = argparse.ArgumentParser(prog="python -m ranet_jax.data.prepare", description=__doc__)
     known = ", ".join([*SPLITS, *LAYOUTS])
     parser.add_argument("name", help=f"{known}, or a name for a folder of your own")

@@ -29,7 +29,10 @@ class Pair(NamedTuple):
     mask: Path
 
 
-class SetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class SetBuilder(  # pyright: ignore[reportGeneralTypeIssues]
+    tfds.core.GeneratorBasedBuilder,
+    skip_registration=True,  # pyright: ignore[reportCallIssue]
+):
     """Images and masks; each set is one configuration of this builder.
 
     Saliency sets, one record an image:
