@@ -1,7 +1,7 @@
 """Compiling `init` and `step` ahead of time, so that no frame ever waits for the compiler."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +43,11 @@ def describe_inputs(
     return Inputs(frame, labels, jax.eval_shape(init, params, frame, labels))
 
 
+def compile_ahead(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Compiles a jitted function for arguments of these shapes, so that no call waits for that."""
+    return cast(jax.stages.Wrapped, function).lower(*arguments).compile()
+
+
 def compile_functions(
     functions: VideoFunctions, params: Any, canvas: tuple[int, int], clips: int | None = None
 ) -> VideoFunctions:
@@ -59,6 +64,6 @@ def compile_functions(
     """
     frame, labels, state = describe_inputs(functions.init, params, canvas, clips)
     return VideoFunctions(
-        functions.init.lower(params, frame, labels).compile(),
-        functions.step.lower(params, state, frame).compile(),
+        compile_ahead(functions.init, params, frame, labels),
+        compile_ahead(functions.step, params, state, frame),
     )

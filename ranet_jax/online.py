@@ -11,10 +11,11 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from ranet_jax.compilation import compile_ahead
 from ranet_jax.data.augment import Augmentation, Example, make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
-from ranet_jax.protocol import PRECISIONS, compile_ahead, find_slots
+from ranet_jax.protocol import PRECISIONS, find_slots
 from ranet_jax.segmenter import Segmenter, check_frame, find_ids
 
 RATE = 1e-6

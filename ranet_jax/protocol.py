@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -105,11 +105,6 @@ class VideoFunctions(NamedTuple):
 
     init: Callable[[Any, ArrayLike, ArrayLike], State]
     step: Callable[[Any, State, ArrayLike], tuple[State, Any]]
-
-
-def compile_ahead(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Compiles a jitted function for arguments of these shapes, so that no call waits for that."""
-    return cast(jax.stages.Wrapped, function).lower(*arguments).compile()
 
 
 @functools.cache

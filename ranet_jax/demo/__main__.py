@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.evaluation.metrics import average, score_sequence
+from ranet_jax.evaluation.metrics import average
+from ranet_jax.evaluation.scoring import score_sequence
 from ranet_jax.machine import describe_machine
 from ranet_jax.media.masks import read_mask
 from ranet_jax.media.overlay import paint_overlay

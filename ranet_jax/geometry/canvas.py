@@ -107,7 +107,8 @@ class Canvas:
             Row and column of its centre, where the centre of the canvas's first pixel is 0.5, 0.5.
         """
         sides = zip(point, self.size, self._scaled, self._start, strict=True)
-        return tuple(start + (at + 0.5) * scaled / size for at, size, scaled, start in sides)
+        row, column = (start + (at + 0.5) * scaled / size for at, size, scaled, start in sides)
+        return row, column
 
     def restore_labels(self, labels: np.ndarray) -> np.ndarray:
         """Brings labels of the canvas back to the video's size: border cut off, nearest neighbour.
