@@ -112,6 +112,7 @@ print("fine")
     ("command", "arguments", "extra"),
     [
         ("training", ["--config", "configs/demo.py"], "train"),
+        ("data.prepare", [], "train"),
         (
             "figures",
             ["maps", "--checkpoint", "x", "--split", "davis16-val", "--sequence", "x"],

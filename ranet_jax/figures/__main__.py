@@ -76,7 +76,9 @@ def _build_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Reads the flags and makes the picture."""
     args = _build_parser().parse_args()
-    # In here, so that `run_command` can say which extra is missing.
+    # In here, so that `run_command` can say which extra is missing: first the one that brings all.
+    import matplotlib  # noqa: F401
+
     from ranet_jax.figures import make
 
     if args.kind == "speed":
