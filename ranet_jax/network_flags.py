@@ -8,18 +8,27 @@ from pathlib import Path
 from ranet_jax.errors import InputError
 from ranet_jax.protocol import PRECISIONS
 from ranet_jax.weights.checkpoint import Network, load_network
-from ranet_jax.weights.packed import load_shipped
+from ranet_jax.weights.packed import load_shipped, read_packed
 
 
-def parse_canvas(text: str) -> tuple[int, int]:
-    """Reads "256x448": height x width.
+def parse_canvas(text: str | None, flag: str) -> tuple[int, int] | None:
+    """Reads "256x448".
+
+    Args:
+        text: of the command line; None where the flag is not given.
+        flag: its name, for the error.
+
+    Returns:
+        Height and width; None for None.
 
     Raises:
-        InputError: it is something else.
+        InputError: it is something else, or so small that nothing could be seen.
     """
+    if text is None:
+        return None
     found = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not found:
-        raise InputError(f"--canvas {text}: give height x width, such as 256x448")
+    if not found or min(int(found[1]), int(found[2])) < 32:
+        raise InputError(f"{flag} {text}: give height x width from 32 on, such as 256x448")
     return int(found[1]), int(found[2])
 
 
@@ -34,6 +43,12 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         "--canvas",
         metavar="HxW",
         help="what the network sees, such as 256x448; smaller is faster (default: its own)",
+    )
+    parser.add_argument(
+        "--frame-canvas",
+        metavar="HxW",
+        help="at which size frames and masks are kept, from which the network's view is cut; a "
+        "larger one shows small objects sharply (default: the network's)",
     )
     parser.add_argument(
         "--locality",
@@ -54,19 +69,20 @@ def choose_network(arguments: argparse.Namespace) -> Network:
         The network.
 
     Raises:
-        InputError: as `load_network` and `parse_canvas` do, or a negative locality.
+        InputError: as `load_network` and `parse_canvas` do, or no such locality.
     """
-    canvas = parse_canvas(arguments.canvas) if arguments.canvas else None
+    canvas = parse_canvas(arguments.canvas, "--canvas")
+    frame_canvas = parse_canvas(arguments.frame_canvas, "--frame-canvas")
+    if arguments.locality is not None and not 0 <= arguments.locality <= 1:
+        raise InputError(f"--locality {arguments.locality}: give 0 to 1")
+    packed = arguments.checkpoint and arguments.checkpoint.suffix == ".safetensors"
     if arguments.checkpoint:
-        network = load_network(arguments.checkpoint, canvas)
+        load = read_packed if packed else load_network
+        network = load(arguments.checkpoint, canvas)
     else:
         network = load_shipped(canvas)
         h, w = network.model.canvas
         print(f"network: the compact weights that come with this program, canvas {h}x{w}")
-    if arguments.locality is None:
-        return network
-    if arguments.locality < 0:
-        raise InputError(f"--locality {arguments.locality}: give 0 or more")
-    return network._replace(
-        protocol=dataclasses.replace(network.protocol, locality=arguments.locality)
-    )
+    given = {"locality": arguments.locality, "frame_canvas": frame_canvas}
+    given = {name: value for name, value in given.items() if value is not None}
+    return network._replace(protocol=dataclasses.replace(network.protocol, **given))

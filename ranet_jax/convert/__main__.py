@@ -2,6 +2,7 @@
 
     python -m ranet_jax.convert import SRC DEST   # a released RANet, or an ImageNet ResNet
     python -m ranet_jax.convert export SRC DEST   # to DEST.npz or DEST.safetensors
+    python -m ranet_jax.convert pack DEST --checkpoint SRC    # to one small file, as weights ship
 
 No code in a file of PyTorch is ever executed.
 """
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from ranet_jax.errors import run_command
 from ranet_jax.files import check_destination
+from ranet_jax.network_flags import add_network_flags, choose_network
 from ranet_jax.weights.checkpoint import load_network, save_network
+from ranet_jax.weights.packed import write_packed
 from ranet_jax.weights.pytorch import export_tensors, import_network
 from ranet_jax.weights.tensors import write_tensors
 
@@ -34,12 +37,20 @@ def main() -> None:
         choices=("single", "multi"),
         help="how objects are ranked (default: multi if the file's name says so, else single)",
     )
+    packing = commands.add_parser("pack", help="checkpoint to one file with 8-bit kernels")
+    packing.add_argument("destination", type=Path, help="a new .safetensors file")
+    add_network_flags(packing)
     args = parser.parse_args()
     if args.command == "import":
         check_destination(args.destination)
         ranking_rule = args.rule or ("multi" if "multi" in args.source.name else "single")
         network = import_network(args.source, ranking_rule)
         save_network(args.destination, network)
+    elif args.command == "pack":
+        check_destination(args.destination)
+        network = choose_network(args)
+        write_packed(args.destination, network)
+        print(f"{args.destination.stat().st_size / 1e6:.1f} MB, {network.protocol}")
     else:
         network = load_network(args.source)
         write_tensors(args.destination, export_tensors(network))

@@ -1,0 +1,67 @@
+"""The flags by which commands choose their network."""
+
+import argparse
+
+import pytest
+
+from ranet_jax.errors import InputError
+from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.network_flags import add_network_flags, choose_network
+from ranet_jax.protocol import Protocol
+from ranet_jax.weights import packed
+from ranet_jax.weights.checkpoint import Network, save_network
+from ranet_jax.weights.packed import write_packed
+
+MODEL = RANet((1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k=4, learned_scores=False)
+
+
+@pytest.fixture
+def network():
+    return Network(MODEL, init_params(MODEL, 0), {}, Protocol(locality=0.25))
+
+
+def choose(*flags):
+    parser = argparse.ArgumentParser()
+    add_network_flags(parser)
+    return choose_network(parser.parse_args([str(flag) for flag in flags]))
+
+
+def test_checkpoint_and_packed_file_alike(tmp_path, network, capsys):
+    save_network(tmp_path / "folder", network)
+    write_packed(tmp_path / "file.safetensors", network)
+    for path in (tmp_path / "folder", tmp_path / "file.safetensors"):
+        chosen = choose("--checkpoint", path)
+        assert (chosen.model, chosen.protocol) == (MODEL, Protocol(locality=0.25))
+        flags = ("--canvas", "96x160", "--frame-canvas", "480x864", "--locality", "0")
+        chosen = choose("--checkpoint", path, *flags)
+        assert chosen.model.canvas == (96, 160)
+        assert chosen.protocol == Protocol(0.0, (480, 864))
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_checkpoint_the_shipped_weights_are_taken_and_named(
+    tmp_path, network, capsys, monkeypatch
+):
+    monkeypatch.setattr(packed, "SHIPPED", tmp_path / "shipped.safetensors")
+    with pytest.raises(InputError, match=r"shipped\.safetensors is missing.*give --checkpoint"):
+        choose()
+    write_packed(tmp_path / "shipped.safetensors", network)
+    assert choose().model == MODEL
+    assert capsys.readouterr().out == (
+        "network: the compact weights that come with this program, canvas 64x96\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--canvas", "256"), "--canvas 256: give height x width"),
+        (("--frame-canvas", "0x10"), "--frame-canvas 0x10: give height x width"),
+        (("--locality", "2"), "--locality 2.0: give 0 to 1"),
+        (("--canvas", "100x160"), "canvas 100x160: give multiples of 32"),
+    ],
+)
+def test_flags_that_make_no_sense(tmp_path, network, flags, message):
+    write_packed(tmp_path / "file.safetensors", network)
+    with pytest.raises(InputError, match=message):
+        choose("--checkpoint", tmp_path / "file.safetensors", *flags)
