@@ -69,7 +69,7 @@ class Segmenter:
         self.probabilities = probabilities
         self.protocol = protocol
         self.frame_canvas = protocol.find_frame_canvas(model)
-        if precision == "float64" and not jax.config.jax_enable_x64:
+        if precision == "float64" and not jax.config.read("jax_enable_x64"):
             raise InputError("float64 needs jax.config.update('jax_enable_x64', True) beforehand")
         self.compile_seconds = 0.0
         self._compiled: dict[int, VideoFunctions] = {}

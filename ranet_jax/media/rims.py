@@ -128,7 +128,7 @@ def _is_noisy(colours: np.ndarray, counts: np.ndarray, inner: np.ndarray) -> boo
     apart = np.abs(colours[large][:, None] - colours[large]).max(-1)
     apart = apart[~np.eye(len(apart), dtype=bool)].min() > _CLOSE_LOSSY
     noise = ~large & (gaps.min(-1) <= _NOISE)
-    objects = colours[large].any(-1)
+    objects = np.asarray(colours[large].any(-1))
     beside_objects = objects[gaps[noise].argmin(-1)].any() if noise.any() else False
     return bool(apart and beside_objects and noise.sum() > _MOSTLY * (~large).sum())
 

@@ -6,6 +6,7 @@ statistics, so training and test behave alike.
 """
 
 import functools
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -215,7 +216,8 @@ class Conv(nn.Module):
             x = x[:, :: self.stride, :: self.stride]
             y = jnp.einsum("bhwc,cf->bhwf", x, kernel[0, 0], precision=_PRECISION)
         elif self.stride == 1:
-            y = convolve(x, kernel, self.dilation)
+            # jax 0.10 types the result of a custom_vjp as any object.
+            y = cast(Array, convolve(x, kernel, self.dilation))
         else:
             y = _convolve_plainly(x, kernel, self.stride, self.dilation)
         if self.use_bias:
