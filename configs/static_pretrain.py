@@ -15,6 +15,7 @@ import dataclasses
 
 import ml_collections
 
+from configs import video_augmentation
 from ranet_jax.data.augment import Augmentation
 
 
@@ -61,7 +62,7 @@ def get_config() -> ml_collections.ConfigDict:
     del numbers["canvas"]  # that of the model
     config.augmentation = ml_collections.ConfigDict(numbers)  # of single images
     config.video_augmentation = config.augmentation.copy_and_resolve_references()
-    soften(config.video_augmentation)
+    video_augmentation.soften(config.video_augmentation)
 
     config.log_every = 20  # steps
     config.save_every = 1000
@@ -77,19 +78,3 @@ def get_config() -> ml_collections.ConfigDict:
     config.validation.sequences = ("blackswan", "car-shadow", "drift-straight", "libby")
     config.validation.max_frames = 40  # of each sequence
     return config
-
-
-def soften(augmentation: ml_collections.ConfigDict) -> None:
-    """Lightens the augmentation: a video brings its own motion, and its previous mask is late."""
-    augmentation.spline = 0.0
-    augmentation.rotation = 5.0
-    augmentation.scaling = 0.1
-    augmentation.shift = 0.05
-    augmentation.damage.spline = 0.03
-    augmentation.damage.rotation = 3.0
-    augmentation.damage.scaling = 0.03
-    augmentation.damage.shift = 0.03
-    augmentation.damage.growth = 0.03
-    augmentation.damage.missing_probability = 0.2
-    augmentation.cover = False
-    augmentation.pasted_objects = 0

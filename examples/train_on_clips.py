@@ -28,7 +28,8 @@ from ranet_jax.evaluation.run import evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.machine import describe_processor
 from ranet_jax.media.masks import read_mask, write_mask
-from ranet_jax.media.overlay import paint_overlay, write_video
+from ranet_jax.media.overlay import paint_overlay
+from ranet_jax.media.video_writer import write_video
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.loop import train

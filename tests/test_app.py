@@ -23,7 +23,7 @@ from ranet_jax.app.__main__ import main
 from ranet_jax.app.painting import BRUSHES, fit_picture, read_painting
 from ranet_jax.app.visit import Visit
 from ranet_jax.errors import InputError
-from ranet_jax.media.overlay import write_video
+from ranet_jax.media.video_writer import write_video
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.checkpoint import Network, save_network

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.overlay import VideoWriter, paint_overlay, write_video
+from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.palette import PALETTE
 from ranet_jax.media.video import open_video
+from ranet_jax.media.video_writer import VideoWriter, write_video
 from tests.filming import film, film_by_hand, pictures
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from ranet_jax.data import pipeline
 from ranet_jax.data.augment import Augmentation
-from ranet_jax.data.datasets import Sample, VideoRecords
 from ranet_jax.data.pipeline import (
     Set,
     StaticDraw,
@@ -21,6 +20,7 @@ from ranet_jax.data.pipeline import (
     make_dataset,
     open_sets,
 )
+from ranet_jax.data.records import Sample, VideoRecords
 from ranet_jax.errors import InputError
 
 CANVAS = (64, 96)

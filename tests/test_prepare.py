@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.data.datasets import find_versions, next_version, open_davis, open_saliency
 from ranet_jax.data.prepare import __main__ as command
-from ranet_jax.data.prepare.sets import LAYOUTS, prepare
+from ranet_jax.data.prepare.training_sets import LAYOUTS, prepare
+from ranet_jax.data.records import find_versions, next_version, open_davis, open_saliency
 from ranet_jax.data.synthetic import write_davis
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.media.images import read_frame
@@ -25,13 +25,13 @@ STRIKE = """
 import os, sys
 from pathlib import Path
 import tensorflow_datasets as tfds
-from ranet_jax.data.prepare import __main__ as command, builder, sets
+from ranet_jax.data.prepare import __main__ as command, builder, training_sets
 
 point, number = sys.argv.pop(1), int(sys.argv.pop(1))
 owner, name = {
     "reading": (Path, "read_bytes"),
     "written": (tfds.core.DatasetInfo, "write_to_directory"),
-    "renamed": (sets.shutil, "rmtree"),
+    "renamed": (training_sets.shutil, "rmtree"),
 }[point]
 function = getattr(owner, name)
 

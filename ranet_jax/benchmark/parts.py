@@ -15,8 +15,9 @@ from ranet_jax.benchmark.cases import Case, make_clip
 from ranet_jax.benchmark.rows import describe_row
 from ranet_jax.benchmark.timing import WARM_UP, CompilationCounter, measure
 from ranet_jax.compilation import compile_functions
-from ranet_jax.media.overlay import VideoWriter, paint_overlay, write_video
+from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video import open_video
+from ranet_jax.media.video_writer import VideoWriter, write_video
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import split_labels
 from ranet_jax.models.resnet import normalize_frame

@@ -23,9 +23,9 @@ from ranet_jax.data.augment import (
     make_static_example,
     make_video_example,
 )
-from ranet_jax.data.datasets import Source, VideoRecords, open_davis, open_saliency
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.data.paste import paste_objects
+from ranet_jax.data.records import Source, VideoRecords, open_davis, open_saliency
 from ranet_jax.data.synthetic import generate_clip
 from ranet_jax.errors import InputError
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame, Video
-from ranet_jax.media.overlay import VideoWriter
+from ranet_jax.media.video_writer import VideoWriter
 from ranet_jax.online import OnlineLearner
 from ranet_jax.remarks import remark
 from ranet_jax.segment.following import check_masks, compile_ahead, follow

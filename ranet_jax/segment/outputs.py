@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ranet_jax.media.frames import Frame, Video
-from ranet_jax.media.overlay import VideoWriter, paint_overlay
+from ranet_jax.media.overlay import paint_overlay
+from ranet_jax.media.video_writer import VideoWriter
 from ranet_jax.segment.results import OVERLAY
 from ranet_jax.segmenter import Tracker
 

@@ -15,8 +15,8 @@ from ranet_jax.errors import InputError, run_command
 def main() -> None:
     """The command."""
     # In here, so that `run_command` can say what is missing where only segmenting was installed.
-    from ranet_jax.data.datasets import DATA_DIR
-    from ranet_jax.data.prepare.sets import LAYOUTS, prepare
+    from ranet_jax.data.prepare.training_sets import LAYOUTS, prepare
+    from ranet_jax.data.records import DATA_DIR
 
     parser = argparse.ArgumentParser(prog="python -m ranet_jax.data.prepare", description=__doc__)
     known = ", ".join([*SPLITS, *LAYOUTS])

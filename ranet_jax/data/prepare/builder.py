@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ranet_jax.data.datasets import FOLDER
+from ranet_jax.data.records import FOLDER
 
 # TFDS sorts a split in memory up to 1000 MiB; for more it would need TensorFlow.
 _PART_BYTES = 500 * 2**20

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.data import datasets
-from ranet_jax.data.datasets import VideoRecords, open_davis, open_saliency
+from ranet_jax.data import records
 from ranet_jax.data.prepare import builder
-from ranet_jax.data.prepare.sets import prepare
+from ranet_jax.data.prepare.training_sets import prepare
+from ranet_jax.data.records import VideoRecords, open_davis, open_saliency
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_foreground, read_mask
@@ -169,7 +169,8 @@ def test_pickled_source_reads_in_a_process_without_jax_and_tensorflow(stills, vi
 def test_preparing_imports_neither_jax_nor_tensorflow(tmp_path):
     write_images(tmp_path / "raw", 2)
     script = (
-        "import sys; from pathlib import Path; from ranet_jax.data.prepare.sets import prepare; "
+        "import sys; from pathlib import Path; "
+        "from ranet_jax.data.prepare.training_sets import prepare; "
         f"prepare('mine', Path({str(tmp_path / 'raw')!r}), Path({str(tmp_path)!r})); "
         "assert not {'jax', 'tensorflow'} & set(sys.modules)"
     )
@@ -194,7 +195,7 @@ def test_unprepared_set_names_folder_and_command(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as error:
-        open_davis(datasets.DATA_DIR, "davis16-train")
+        open_davis(records.DATA_DIR, "davis16-train")
     assert str(error.value) == (
         "data/tfds has no prepared davis16-train; "
         "run: python -m ranet_jax.data.prepare davis16-train --source DIR"

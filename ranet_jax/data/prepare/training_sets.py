@@ -21,15 +21,15 @@ import tensorflow_datasets as tfds
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ranet_jax.data.datasets import (
+from ranet_jax.data.davis import SPLITS, find_sequences
+from ranet_jax.data.prepare.builder import Pair, SetBuilder
+from ranet_jax.data.records import (
     DATA_DIR,
     FOLDER,
     find_versions,
     next_version,
     suggest_other,
 )
-from ranet_jax.data.davis import SPLITS, find_sequences
-from ranet_jax.data.prepare.builder import Pair, SetBuilder
 from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
 from ranet_jax.media.images import read_frame

@@ -1,0 +1,183 @@
+"""Frames written as an H.264 MP4 which browsers play, with the sound of the video they are of."""
+
+import os
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+from ranet_jax.errors import InputError
+from ranet_jax.media.frames import Sound
+from ranet_jax.media.sound import SoundTrack
+
+_SOUND_TAIL = Fraction(1, 20)  # seconds beyond the last frame: a codec ends with some padding
+
+
+class VideoWriter:
+    """An H.264 MP4 which browsers play, written frame by frame.
+
+    The file gets its name only when it is finished; a run that fails leaves no broken video behind,
+    and one which is killed leaves at most `.NAME.partial`. H.264's usual colour format halves both
+    sides, so an odd side is lengthened by repeating its last row or column: one pixel too many does
+    less harm than losing a pixel of a result.
+
+    As a context manager it finishes the file, or discards it if the block raises an exception.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        frame_rate: float | Fraction,
+        *,
+        time_base: Fraction | None = None,
+        sound: Sound | None = None,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> None:
+        """Makes the place of the file.
+
+        Args:
+            path: the MP4 file; its folder must exist. A file of that name is replaced.
+            frame_rate: frames per second, on average.
+            time_base: seconds that all frame times are multiples of; one frame's duration if None.
+            sound: what is to be heard with the frames, cut off at their end.
+            pixel_aspect: width of a pixel by its height; players stretch the picture by it.
+
+        Raises:
+            InputError: the file cannot be created.
+        """
+        self._path = path
+        self._rate = Fraction(frame_rate).limit_denominator(1001)
+        self._time_base = time_base or 1 / self._rate
+        self._sound = sound
+        self._pixel_aspect = pixel_aspect
+        self._track: SoundTrack | None = None
+        self._container: av.container.OutputContainer | None = None
+        # A file system allows for 255 bytes.
+        name = path.name if len(os.fsencode(path.name)) < 240 else path.stem[:40]
+        self._partial = path.with_name(f".{name}.partial")
+        try:
+            self._partial.touch()
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be written ({error.strerror}); create its folder or choose another"
+            ) from None
+
+    def write(self, frame: np.ndarray, seconds: Fraction, duration: Fraction | None = None) -> None:
+        """Writes a frame.
+
+        Args:
+            frame: uint8 RGB [h, w, 3], of the first one's size.
+            seconds: when it is shown, after the first frame; must grow.
+            duration: seconds that it stands if it is the last; by the frame rate if None.
+
+        Raises:
+            InputError: the frame has another size than the first.
+        """
+        if self._container is None:
+            self._open(frame.shape)
+        if frame.shape != self._shape:
+            raise InputError(
+                f"{self._path}: a frame is {frame.shape[1]} x {frame.shape[0]} but the first is "
+                f"{self._shape[1]} x {self._shape[0]}; the frames of a video must have one size"
+            )
+        even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), "edge")
+        picture = av.VideoFrame.from_ndarray(even, "rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709
+        )
+        # Some files show two frames at one time, which H.264 has no room for.
+        self._last = max(round(seconds / self._time_base), self._last + 1)
+        picture.pts, picture.time_base = self._last, self._time_base
+        stands = duration or 1 / self._rate
+        self._duration = picture.duration = max(1, round(stands / self._time_base))
+        if self._track:
+            self._track.write_until(self._last * self._time_base)
+        self._container.mux(self._stream.encode(picture))
+
+    def finish(self) -> None:
+        """Completes the file, which then has its name.
+
+        Raises:
+            InputError: no frame was written.
+        """
+        if self._container is None:
+            raise InputError(f"{self._path} would be an empty video; give at least one frame")
+        packets = self._stream.encode()
+        for packet in packets[-1:]:
+            packet.duration = self._duration  # which the encoder does not pass on
+        self._container.mux(packets)
+        if self._track:
+            end = (self._last + self._duration) * self._time_base
+            self._track.write_until(end + _SOUND_TAIL)
+        self._close()
+        os.replace(self._partial, self._path)
+
+    def discard(self) -> None:
+        """Leaves nothing of the file; one that had its name before stays."""
+        try:
+            self._close()
+        except OSError:
+            pass  # a full disk, which has ended the run already
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self.discard()
+
+    def _open(self, shape: tuple[int, ...]) -> None:
+        """Begins the file, for frames of a shape."""
+        self._container = av.open(
+            f"file:{self._partial}", "w", "mp4", options={"movflags": "+faststart"}
+        )
+        self._shape = shape
+        self._last = -1
+        self._stream = self._container.add_stream(
+            "libx264",
+            self._rate,
+            options={"crf": "18"},
+            width=shape[1] + shape[1] % 2,
+            height=shape[0] + shape[0] % 2,
+            pix_fmt="yuv420p",
+        )
+        context = self._stream.codec_context
+        context.time_base = self._time_base
+        context.sample_aspect_ratio = self._pixel_aspect
+        # Without these, players guess the colours from the size of the picture.
+        context.colorspace = Colorspace.ITU709
+        context.color_primaries = ColorPrimaries.BT709
+        context.color_trc = ColorTrc.BT709
+        context.color_range = ColorRange.MPEG
+        if self._sound:
+            self._track = SoundTrack(self._sound, self._container)
+
+    def _close(self) -> None:
+        """Closes what is open."""
+        if self._track:
+            self._track.close()
+        if self._container:
+            self._container.close()
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float | Fraction) -> None:
+    """Writes frames as an H.264 MP4; see `VideoWriter`.
+
+    Args:
+        path: the MP4 file; its folder must exist. A file of that name is replaced.
+        frames: uint8 RGB arrays [h, w, 3] of one size, taken one at a time.
+        frame_rate: frames per second.
+
+    Raises:
+        InputError: the file cannot be created, there are no frames, or their sizes differ.
+    """
+    with VideoWriter(path, frame_rate) as video:
+        for index, frame in enumerate(frames):
+            video.write(frame, index / Fraction(frame_rate))
