@@ -25,7 +25,8 @@ from ranet_jax.errors import InputError, run_command
 from ranet_jax.machine import describe_machine
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.models.ranking import pool_mask
-from ranet_jax.weights.checkpoint import Network, load_network
+from ranet_jax.weights.checkpoint import load_network
+from ranet_jax.weights.network import Network
 from ranet_jax.weights.pytorch import export_tensors
 
 

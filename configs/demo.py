@@ -4,7 +4,7 @@
     python train.py --config configs/demo.py --workdir runs/demo    # the training alone
 
 Needs: nothing to download; scikit-image's photos are the textures. For time and score see
-README.md.
+the table that it prints.
 """
 
 import ml_collections

@@ -35,7 +35,8 @@ from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.loop import train
 from ranet_jax.training.recipe import make_model
 from ranet_jax.training.validation import Clip, generate_clips
-from ranet_jax.weights.checkpoint import Network, save_network
+from ranet_jax.weights.checkpoint import save_network
+from ranet_jax.weights.network import Network
 
 HELD_OUT_SEED = 99
 CLIPS = 6

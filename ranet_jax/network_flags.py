@@ -1,4 +1,4 @@
-"""The flags by which every command chooses its network: one reader of them."""
+"""The flags by which commands that segment choose their network: one reader of them."""
 
 import argparse
 import dataclasses
@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ranet_jax.errors import InputError
 from ranet_jax.protocol import PRECISIONS
-from ranet_jax.weights.checkpoint import Network, load_network
-from ranet_jax.weights.packed import load_shipped, read_packed
+from ranet_jax.weights.checkpoint import load_network
+from ranet_jax.weights.network import Network
+from ranet_jax.weights.packed import load_shipped
 
 
 def parse_canvas(text: str | None, flag: str) -> tuple[int, int] | None:
@@ -33,7 +34,7 @@ def parse_canvas(text: str | None, flag: str) -> tuple[int, int] | None:
 
 
 def add_network_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that `choose_network` reads, and --precision."""
+    """Adds the flags that `choose_network` reads."""
     parser.add_argument(
         "--checkpoint",
         type=Path,
@@ -56,6 +57,10 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         help="how far an object can move between frames, as a share of the height of its box, 0 "
         "for no limit (default: the network's)",
     )
+
+
+def add_precision_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds --precision, for commands that compute."""
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
 
 
@@ -75,10 +80,8 @@ def choose_network(arguments: argparse.Namespace) -> Network:
     frame_canvas = parse_canvas(arguments.frame_canvas, "--frame-canvas")
     if arguments.locality is not None and not 0 <= arguments.locality <= 1:
         raise InputError(f"--locality {arguments.locality}: give 0 to 1")
-    packed = arguments.checkpoint and arguments.checkpoint.suffix == ".safetensors"
     if arguments.checkpoint:
-        load = read_packed if packed else load_network
-        network = load(arguments.checkpoint, canvas)
+        network = load_network(arguments.checkpoint, canvas)
     else:
         network = load_shipped(canvas)
         h, w = network.model.canvas

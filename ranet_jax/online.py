@@ -55,7 +55,7 @@ def build_learning(model: RANet, slots: int, precision: str, rate: float) -> Lea
     # `train` is not installed.
     import optax
 
-    from ranet_jax.training.objective import compute_loss
+    from ranet_jax.models.objective import compute_loss
 
     optimizer = optax.chain(optax.clip_by_global_norm(CLIP_NORM), optax.adam(rate))
 
@@ -129,6 +129,10 @@ class OnlineLearner:
         Raises:
             InputError: one of them is outside its range.
         """
+        # Here, so that a missing extra is said before anything is done.
+        import grain  # noqa: F401
+        import optax  # noqa: F401
+
         if steps < 1:
             raise InputError(f"online learning of {steps} steps; give at least 1, or 0 for none")
         if not 0 < rate < np.inf:

@@ -23,7 +23,8 @@ from ranet_jax.protocol import (
     find_slots,
 )
 from ranet_jax.remarks import remark
-from ranet_jax.weights.checkpoint import Network, load_network
+from ranet_jax.weights.checkpoint import load_network
+from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped
 
 
@@ -94,7 +95,7 @@ class Segmenter:
         Returns:
             The segmenter.
         """
-        network = load_network(Path(path), canvas)
+        network = load_network(path, canvas)
         return cls.from_network(network, precision, probabilities=probabilities)
 
     @classmethod

@@ -16,20 +16,16 @@ from ranet_jax.geometry.box import cut_labels, find_box
 from ranet_jax.models import ablations
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.decoder import Decoder
+from ranet_jax.models.objective import compute_loss, predict
 from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import Encoder, Features
 from ranet_jax.protocol import State, build
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.training import state as training
-from ranet_jax.training.objective import compute_loss, predict
 from ranet_jax.training.recipe import check_recipe, flatten_config, make_model
 from ranet_jax.training.state import open_state, start_state
-from ranet_jax.weights.checkpoint import (
-    Network,
-    build_model,
-    describe_model,
-    save_network,
-)
+from ranet_jax.weights.checkpoint import save_network
+from ranet_jax.weights.network import Network, build_model, describe_model
 from ranet_jax.weights.pytorch import export_tensors
 from ranet_jax.weights.storage import RunCheckpoints
 

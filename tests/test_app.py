@@ -26,7 +26,8 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.video_writer import write_video
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.weights.checkpoint import Network, save_network
+from ranet_jax.weights.checkpoint import save_network
+from ranet_jax.weights.network import Network
 
 FRAMES, SIZE = 6, (90, 160)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -14,13 +14,8 @@ import pytest
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.weights import storage
-from ranet_jax.weights.checkpoint import (
-    Network,
-    build_model,
-    describe_model,
-    load_network,
-    save_network,
-)
+from ranet_jax.weights.checkpoint import load_network, save_network
+from ranet_jax.weights.network import Network, build_model, describe_model
 
 
 @pytest.fixture(scope="module")

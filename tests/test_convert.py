@@ -14,7 +14,8 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
 from ranet_jax.weights import pytorch as convert
-from ranet_jax.weights.checkpoint import Network, load_network, save_network
+from ranet_jax.weights.checkpoint import load_network, save_network
+from ranet_jax.weights.network import Network
 from ranet_jax.weights.pytorch import UNUSED, export_tensors, import_network, map_names
 from ranet_jax.weights.tensors import read_tensors, write_tensors
 from tests.golden.make_weights import make_weights

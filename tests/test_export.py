@@ -17,7 +17,8 @@ from ranet_jax.export import __main__ as command
 from ranet_jax.export import bundle as export
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.protocol import Protocol, build
-from ranet_jax.weights.checkpoint import Network, save_network
+from ranet_jax.weights.checkpoint import save_network
+from ranet_jax.weights.network import Network
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "run_exported.py"
 

@@ -30,7 +30,8 @@ from ranet_jax.protocol import Protocol, build
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.tables.published import SCORES, TABLES
 from ranet_jax.tables.runs import read_run
-from ranet_jax.weights.checkpoint import Network, save_network
+from ranet_jax.weights.checkpoint import save_network
+from ranet_jax.weights.network import Network
 
 pytest.importorskip("matplotlib", reason="matplotlib is an extra, ranet-jax[figures]")
 drawing = importlib.import_module("ranet_jax.figures.drawing")

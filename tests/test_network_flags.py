@@ -9,7 +9,8 @@ from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.network_flags import add_network_flags, choose_network
 from ranet_jax.protocol import Protocol
 from ranet_jax.weights import packed
-from ranet_jax.weights.checkpoint import Network, save_network
+from ranet_jax.weights.checkpoint import save_network
+from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import write_packed
 
 MODEL = RANet((1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k=4, learned_scores=False)

@@ -7,7 +7,7 @@ import safetensors.numpy
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.protocol import Protocol
-from ranet_jax.weights.checkpoint import Network
+from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import pack_params, read_packed, unpack_params, write_packed
 
 MODEL = RANet((1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k=4, learned_scores=False)

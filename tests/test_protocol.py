@@ -8,7 +8,8 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.protocol import Protocol, build, find_neighbourhood
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.weights.checkpoint import Network, change_canvas, load_network, save_network
+from ranet_jax.weights.checkpoint import load_network, save_network
+from ranet_jax.weights.network import Network, change_canvas
 
 CANVAS = (64, 96)
 

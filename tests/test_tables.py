@@ -13,7 +13,7 @@ from ranet_jax.tables.formats import write_grids
 from ranet_jax.tables.grids import build_grids
 from ranet_jax.tables.published import SCORES, SOURCES, TABLES
 from ranet_jax.tables.runs import name_variant, read_run
-from ranet_jax.weights.checkpoint import Network, describe_model, describe_network
+from ranet_jax.weights.network import Network, describe_model, describe_network
 
 
 def write(folder, split="davis16-val", sequences=20, frames=1356, **fields):

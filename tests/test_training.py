@@ -28,14 +28,15 @@ from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
+from ranet_jax.models.objective import predict
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.training import loop, parallel
 from ranet_jax.training.loop import check_finite, train
-from ranet_jax.training.objective import predict
 from ranet_jax.training.optimizer import make_optimizer, make_schedule
 from ranet_jax.training.recipe import make_augmentation, make_model
 from ranet_jax.training.state import start_state
-from ranet_jax.weights.checkpoint import Network, load_network, save_network
+from ranet_jax.weights.checkpoint import load_network, save_network
+from ranet_jax.weights.network import Network
 
 ROOT = Path(__file__).parents[1]
 RECIPES = (

@@ -6,7 +6,7 @@ import jax
 
 from ranet_jax.app.server import serve
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.network_flags import add_network_flags, choose_network
+from ranet_jax.network_flags import add_network_flags, add_precision_flag, choose_network
 from ranet_jax.segmenter import Segmenter
 
 
@@ -14,6 +14,7 @@ def main() -> None:
     """Reads the flags and serves."""
     parser = argparse.ArgumentParser(prog="python -m ranet_jax.app", description=__doc__)
     add_network_flags(parser)
+    add_precision_flag(parser)
     parser.add_argument(
         "--host",
         default="127.0.0.1",

@@ -9,7 +9,7 @@ from ranet_jax.benchmark.parts import time_case
 from ranet_jax.benchmark.rows import add_shares, compute_ratios
 from ranet_jax.benchmark.timing import CompilationCounter, measure_rates, read_peak_memory
 from ranet_jax.machine import describe_machine
-from ranet_jax.models.ranet import RANet, small_ranet
+from ranet_jax.models.ranet import NAMED_MODELS, RANet
 from ranet_jax.models.resnet import RESNET_BLOCKS
 from ranet_jax.protocol import PRECISIONS
 from ranet_jax.segmenter import Segmenter
@@ -17,7 +17,7 @@ from ranet_jax.segmenter import Segmenter
 MODELS = {
     "resnet101": RANet(),
     "resnet50": RANet(blocks=RESNET_BLOCKS[50]),
-    "small": small_ranet(),
+    **{name: make() for name, make in NAMED_MODELS.items()},
 }
 """Networks that can be timed untrained; time does not depend on the weights."""
 

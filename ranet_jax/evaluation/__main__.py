@@ -13,7 +13,7 @@ from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
-from ranet_jax.network_flags import add_network_flags, choose_network
+from ranet_jax.network_flags import add_network_flags, add_precision_flag, choose_network
 from ranet_jax.online import RATE
 from ranet_jax.segmenter import Segmenter
 
@@ -34,6 +34,7 @@ def main() -> None:
         help="the DAVIS folder (default: data/DAVIS)",
     )
     add_network_flags(parser)
+    add_precision_flag(parser)
     add("--out", type=Path, help="where all results go (default: out/SPLIT)")
     add("--sequences", type=lambda names: names.split(","), help="a,b: only these")
     add("--max-frames", type=int, help="only this many frames of each sequence")
@@ -51,6 +52,10 @@ def main() -> None:
         raise InputError("give --checkpoint or --results, and not both")
     if args.max_frames is not None and args.max_frames < 3:
         raise InputError("--max-frames must be at least 3: the first and the last are not scored")
+    if args.results and (args.canvas or args.frame_canvas or args.locality is not None):
+        raise InputError(
+            "--canvas, --frame-canvas and --locality are of a network; --results has none"
+        )
     if args.results and args.online_steps:
         raise InputError("--online-steps trains a network and --results has none; leave one out")
     jax.config.update("jax_enable_x64", args.precision == "float64")

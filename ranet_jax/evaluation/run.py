@@ -25,7 +25,7 @@ from ranet_jax.machine import count_cores, describe_machine
 from ranet_jax.online import RATE, OnlineLearner
 from ranet_jax.remarks import remark
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.weights.checkpoint import Network, describe_network
+from ranet_jax.weights.network import Network, describe_network
 
 UNFINISHED = ".unfinished"
 """Where in `out` results are until all of them are there."""

@@ -18,7 +18,7 @@ from ranet_jax.compilation import describe_inputs
 from ranet_jax.errors import InputError
 from ranet_jax.files import check_destination, replace_folder
 from ranet_jax.protocol import State, build
-from ranet_jax.weights.checkpoint import Network, describe_network
+from ranet_jax.weights.network import Network, describe_network
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 """What a file can be written for."""

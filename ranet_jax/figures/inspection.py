@@ -15,13 +15,13 @@ from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.models.activation import choose_labels, find_probability
+from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import CELL, correlate, split_labels
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.protocol import Protocol, State, build, find_neighbourhood, find_slots
 from ranet_jax.segmenter import find_ids
-from ranet_jax.training.objective import predict_labels
-from ranet_jax.weights.checkpoint import Network
+from ranet_jax.weights.network import Network
 
 
 class Inspection(NamedTuple):

@@ -144,6 +144,10 @@ def compact_ranet(ranking_rule: str = "multi") -> RANet:
     )
 
 
+NAMED_MODELS = {"compact": compact_ranet, "small": small_ranet}
+"""Networks of the family that are no RANet of a ResNet's depth alone."""
+
+
 def abstract_params(model: RANet) -> Any:
     """The parameter tree of a network with shapes and dtypes alone."""
     h, w = model.canvas

@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.network_flags import add_network_flags, choose_network
+from ranet_jax.network_flags import add_network_flags, add_precision_flag, choose_network
 from ranet_jax.online import RATE, OnlineLearner
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segmenter import Segmenter
@@ -60,6 +60,7 @@ def main() -> None:
     )
     add("--out", type=Path, required=True, help="folder of the results")
     add_network_flags(parser)
+    add_precision_flag(parser)
     add("--probabilities", action="store_true", help="write them too, as 8-bit grey PNGs")
     add("--resize-mask", action="store_true", help="resize masks that have not the frames' size")
     add("--max-frames", type=int, help="stop after so many; a camera has no other end")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.weights.checkpoint import Network, describe_network
+from ranet_jax.weights.network import Network, describe_network
 
 
 def describe_run(

@@ -9,7 +9,7 @@ from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import RELEASED
 from ranet_jax.tables.published import SCORES, SPEED
-from ranet_jax.weights.checkpoint import build_model, build_protocol, describe_model
+from ranet_jax.weights.network import build_model, build_protocol, describe_model
 
 SIZES = {
     "davis16-val": (20, 1376),

@@ -18,16 +18,17 @@ from ranet_jax.data import pipeline
 from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
 from ranet_jax.media.sheets import draw_sheet
+from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import PRECISIONS
 from ranet_jax.training import parallel
-from ranet_jax.training.objective import predict_labels
 from ranet_jax.training.recipe import check_recipe, flatten_config, make_model, open_sets
 from ranet_jax.training.run_log import RunLog
 from ranet_jax.training.state import TrainState, check_init, open_state
 from ranet_jax.training.update import make_update
 from ranet_jax.training.validation import Validator
-from ranet_jax.weights.checkpoint import RUN_FOLDER, describe_model
+from ranet_jax.weights.checkpoint import RUN_FOLDER
+from ranet_jax.weights.network import describe_model
 from ranet_jax.weights.storage import RunCheckpoints
 
 

@@ -12,7 +12,8 @@ from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError
-from ranet_jax.models.ranet import RANet, compact_ranet, small_ranet
+from ranet_jax.models.ablations import ABLATIONS
+from ranet_jax.models.ranet import NAMED_MODELS, RANet
 from ranet_jax.models.resnet import RESNET_BLOCKS
 from ranet_jax.training import parallel
 from ranet_jax.training.optimizer import make_schedule
@@ -31,13 +32,10 @@ FREE_FIELDS = (
 
 A name stands for all fields below it."""
 
-NAMED_MODELS = {"compact": compact_ranet, "small": small_ranet}
-"""Networks of the family that are no RANet of a ResNet's depth alone."""
-
 CHOICES = {
     "model.name": (*(f"resnet{depth}" for depth in RESNET_BLOCKS), *NAMED_MODELS),
     "model.ranking_rule": ("single", "multi"),
-    "model.selection": ("ranking", "spatial", "maximum", "features"),
+    "model.selection": ("ranking", *ABLATIONS),
     "model.activation": ("sigmoid", "softmax"),
     # Not float64: parameters are float32, and gain nothing from a wider computation.
     "precision": ("float32", "bfloat16"),

@@ -9,10 +9,10 @@ import ml_collections
 import optax
 from jax import Array
 
+from ranet_jax.models.objective import compute_loss
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import PRECISIONS
 from ranet_jax.training import parallel
-from ranet_jax.training.objective import compute_loss
 from ranet_jax.training.optimizer import freeze_stages, make_optimizer, make_schedule
 from ranet_jax.training.state import TrainState
 

@@ -1,16 +1,18 @@
-"""Networks on disk: what they are and whether their tensors fit; `storage` reads and writes."""
+"""Networks on disk: the one reader of every form they have, and checkpoints written."""
 
-import dataclasses
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import jax
 
 from ranet_jax.errors import InputError
 from ranet_jax.files import check_destination
-from ranet_jax.models.ranet import RANet, abstract_params
-from ranet_jax.models.ranking import CELL
-from ranet_jax.protocol import RELEASED, Protocol
+from ranet_jax.weights.network import (
+    Network,
+    build_model,
+    build_protocol,
+    change_canvas,
+    check_params,
+    describe_network,
+)
+from ranet_jax.weights.packed import read_packed
 from ranet_jax.weights.storage import (
     find_newest,
     naming_damage,
@@ -22,56 +24,8 @@ from ranet_jax.weights.storage import (
 RUN_FOLDER = "checkpoints"
 """Where a training run keeps its checkpoints, below its work folder."""
 
-OLD_FIELDS = {"kept": "top_k", "rule": "ranking_rule", "decision": "activation"}
-"""What fields of a network, as described in checkpoints of earlier versions, are called now."""
-
 AVERAGES = ("ema_params", "average")
 """What the averaged weights are called in a training run's checkpoint, and in an earlier one's."""
-
-
-class Network(NamedTuple):
-    """A network with its parameters.
-
-    Attributes:
-        model: the network.
-        params: its parameters, float32.
-        unused: tensors of an imported released file that the network does not use, by their PyTorch
-            name; kept so that an export gives back what was imported.
-        protocol: what is done around it.
-    """
-
-    model: RANet
-    params: Any
-    unused: dict[str, Any]
-    protocol: Protocol = RELEASED
-
-
-def describe_model(model: RANet) -> dict[str, Any]:
-    """The fields that make a network what it is, as JSON."""
-    names = [
-        field.name for field in dataclasses.fields(RANet) if field.name not in ("parent", "name")
-    ]
-    fields = {name: getattr(model, name) for name in names}
-    return {
-        key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()
-    }
-
-
-def describe_network(network: Network) -> dict[str, Any]:
-    """What is written beside a network's parameters, as JSON."""
-    protocol = dataclasses.asdict(network.protocol)
-    return {"model": describe_model(network.model), "protocol": protocol}
-
-
-def build_model(description: dict[str, Any]) -> RANet:
-    """The network of a description by `describe_model`, of this or an earlier version."""
-    fields: dict[str, Any] = {
-        OLD_FIELDS.get(key, key): tuple(value) if isinstance(value, list) else value
-        for key, value in description.items()
-    }
-    # Once all widths followed that of the stem.
-    fields.setdefault("head_width", fields["width"])
-    return RANet(**fields)
 
 
 def save_network(path: Path, network: Network) -> None:
@@ -89,44 +43,13 @@ def save_network(path: Path, network: Network) -> None:
     write_tree(path, tree, describe_network(network))
 
 
-def build_protocol(description: dict[str, Any]) -> Protocol:
-    """The protocol of a description by `describe_network`; the released one where it has none."""
-    fields = description.get("protocol", {})
-    canvas = fields.get("frame_canvas")
-    return Protocol(**fields | {"frame_canvas": canvas and tuple(canvas)})
-
-
-def change_canvas(model: RANet, canvas: tuple[int, int] | None, what: str) -> RANet:
-    """Puts a network on another canvas.
-
-    Args:
-        model: the network.
-        canvas: height and width; its own when None.
-        what: how to call the network in the error.
-
-    Returns:
-        The network on that canvas.
-
-    Raises:
-        InputError: the canvas is none, or the network's weights are tied to theirs.
-    """
-    if canvas is None or canvas == model.canvas:
-        return model
-    h, w = canvas
-    if min(canvas) < 2 * CELL or h % CELL or w % CELL:
-        raise InputError(f"canvas {h}x{w}: give multiples of {CELL} from {2 * CELL} on")
-    if model.is_tied_to_canvas:
-        own = "x".join(map(str, model.canvas))
-        raise InputError(f"{what} has weights that are tied to the canvas {own}; leave it out")
-    return model.clone(canvas=canvas)
-
-
-def load_network(path: Path, canvas: tuple[int, int] | None = None) -> Network:
+def load_network(path: str | Path, canvas: tuple[int, int] | None = None) -> Network:
     """Reads a network.
 
     Args:
         path: a folder written by `save_network`; or the work folder of a training run, or one of
-            the checkpoints in it, whose averaged weights are read (the newest checkpoint's).
+            the checkpoints in it, whose averaged weights are read (the newest checkpoint's); or a
+            `.safetensors` file of `packed.write_packed`.
         canvas: to put it on, see `change_canvas`.
 
     Returns:
@@ -136,10 +59,13 @@ def load_network(path: Path, canvas: tuple[int, int] | None = None) -> Network:
         InputError: there is no such folder, it is no checkpoint or a half-written one, or its
             tensors are not those of the network it says it holds; all of these are named.
     """
+    path = Path(path)
     if not path.exists():
         raise InputError(
             f"checkpoint {path} does not exist; make one with python -m ranet_jax.convert"
         )
+    if path.suffix == ".safetensors" and path.is_file():
+        return read_packed(path, canvas)
     if not path.is_dir():
         raise InputError(
             f"checkpoint {path} is a file, but a checkpoint is a folder; {_advise(path)}"
@@ -160,55 +86,6 @@ def load_network(path: Path, canvas: tuple[int, int] | None = None) -> Network:
 
 def _advise(path: Path) -> str:
     """What to do about a file that was given where a checkpoint is needed."""
-    if path.suffix in (".pth", ".pt", ".npz", ".safetensors"):
+    if path.suffix in (".pth", ".pt", ".npz"):
         return f"make one of it with python -m ranet_jax.convert import {path} DIR"
     return "give one of ranet_jax.convert, or the folder of a training run"
-
-
-def check_params(params: Any, model: RANet, what: str) -> None:
-    """Checks that parameters are those of a model: all names and all shapes.
-
-    Args:
-        params: the parameter tree.
-        model: the network it should fit.
-        what: how to call the parameters in the error.
-
-    Raises:
-        InputError: lists every missing, extra and misshapen parameter.
-    """
-    expected = _shapes(abstract_params(model))
-    compare_shapes(_shapes(params), expected, f"{what} does not fit its model")
-
-
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    """Shape of every leaf by its path."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): x.shape for path, x in leaves}
-
-
-def compare_shapes(
-    found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]], what: str
-) -> None:
-    """Compares names and shapes of tensors.
-
-    Args:
-        found: shape by name.
-        expected: likewise.
-        what: the beginning of the error.
-
-    Raises:
-        InputError: lists every missing, extra and misshapen name, in one message.
-    """
-    missing = sorted(expected.keys() - found.keys())
-    extra = sorted(found.keys() - expected.keys())
-    misshapen = [
-        f"{name} {tuple(found[name])} instead of {tuple(expected[name])}"
-        for name in sorted(expected.keys() & found.keys())
-        if tuple(found[name]) != tuple(expected[name])
-    ]
-    lists = {"missing": missing, "extra": extra, "misshapen": misshapen}
-    problems = [
-        f"{len(names)} {kind}: {', '.join(names)}" for kind, names in lists.items() if names
-    ]
-    if problems:
-        raise InputError(f"{what}: {'; '.join(problems)}")

@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from ranet_jax.errors import InputError
 from ranet_jax.files import check_destination, replace_file
-from ranet_jax.weights.checkpoint import (
+from ranet_jax.weights.network import (
     Network,
     build_model,
     build_protocol,

@@ -10,7 +10,7 @@ import numpy as np
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
-from ranet_jax.weights.checkpoint import Network, compare_shapes
+from ranet_jax.weights.network import Network, compare_shapes
 from ranet_jax.weights.tensors import read_tensors
 
 BACKBONE = "base_model."
@@ -211,6 +211,14 @@ def export_tensors(network: Network) -> dict[str, np.ndarray]:
             f"a network with selection {model.selection!r}, use_previous {model.use_previous} and "
             f"activation {model.activation!r} is not what the released code computes; export one "
             "with 'ranking', True and 'sigmoid'"
+        )
+    released = RANet(blocks=model.blocks)
+    fields = ("width", "head_width", "top_k", "canvas", "learned_scores")
+    other = [name for name in fields if getattr(model, name) != getattr(released, name)]
+    if other:
+        raise InputError(
+            f"a network with another {', '.join(other)} than the released one cannot be loaded by "
+            "the released code; python -m ranet_jax.convert pack makes one file of it"
         )
     leaves = flax.traverse_util.flatten_dict(network.params, sep="/")
     tensors = {

@@ -19,7 +19,8 @@ from ranet_jax.evaluation import run as evaluation_run
 from ranet_jax.files import lock_folder
 from ranet_jax.media.masks import read_mask, write_mask
 from ranet_jax.models.ranet import init_params, small_ranet
-from ranet_jax.weights.checkpoint import Network, save_network
+from ranet_jax.weights.checkpoint import save_network
+from ranet_jax.weights.network import Network
 
 ROOT = Path(__file__).parents[2]
 FRAMES = ["00000", "00001", "00002", "00005", "00006"]  # with a gap, which is allowed
