@@ -13,9 +13,7 @@ videos are kept out, to choose by. What it takes and what it gives stand in docs
 import ml_collections
 
 from configs import static_pretrain
-
-CHOOSING = ("drift-turn", "hike", "mallard-water", "scooter-gray")
-"""Training videos that are kept out, to choose by."""
+from configs.static_hour import CHOOSING
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -2,8 +2,8 @@
 
     python train.py --config configs/davis16_hour.py --workdir runs/davis16_hour
 
-The plan around it, and what was measured of it, is in docs/training.md. Needs: the run in
-runs/static_hour, and DAVIS. Memory, time and score on a GPU: not measured.
+A plan, not yet run. Needs: the run in runs/static_hour, and DAVIS. Memory, time and score on a GPU:
+not measured.
 """
 
 import ml_collections

@@ -2,9 +2,8 @@
 
     python train.py --config configs/static_hour.py --workdir runs/static_hour
 
-The plan around it, and what was measured of it, is in docs/training.md. Needs: as
-`static_pretrain.py`, and DAVIS's training videos, four of which choose the best weights. Memory,
-time and score on a GPU: not measured.
+A plan, not yet run. Needs: as `static_pretrain.py`, and DAVIS's training videos, four of which
+choose the best weights. Memory, time and score on a GPU: not measured.
 """
 
 import ml_collections

@@ -14,6 +14,7 @@ from configs import davis16_finetune, davis17_finetune, demo, static_pretrain, s
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_labels, find_box
 from ranet_jax.models import ablations
+from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.decoder import Decoder
 from ranet_jax.models.objective import compute_loss, predict
@@ -395,3 +396,11 @@ def test_a_run_goes_on_with_the_network_it_was_started_with(tmp_path):
 def test_variants_are_not_exported(fields):
     with pytest.raises(InputError, match="not what the released code computes"):
         export_tensors(Network(tiny(**fields), {}, {}))
+
+
+@pytest.mark.parametrize("selection", ["ranking", *ABLATIONS])
+def test_recipes_know_every_ablation(selection):
+    config = demo.get_config()
+    config.model.selection = selection
+    check_recipe(config)
+    assert make_model(config).selection == selection

@@ -1,14 +1,24 @@
 """Weights in the form in which they ship."""
 
+import flax.traverse_util
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.models.resnet import RESNET_BLOCKS
 from ranet_jax.protocol import Protocol
+from ranet_jax.weights.checkpoint import load_network
 from ranet_jax.weights.network import Network
-from ranet_jax.weights.packed import pack_params, read_packed, unpack_params, write_packed
+from ranet_jax.weights.packed import (
+    SHIPPED,
+    load_shipped,
+    pack_params,
+    read_packed,
+    unpack_params,
+    write_packed,
+)
 
 MODEL = RANet((1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k=4, learned_scores=False)
 
@@ -40,6 +50,8 @@ def test_file_holds_description_and_weights(tmp_path):
     assert np.abs(kernel - original.params["decoder"]["logit"]["kernel"]).max() < 0.01
     assert path.stat().st_size < 2 * sum(x.size for x in pack_params(original.params).values())
     assert read_packed(path, (96, 160)).model.canvas == (96, 160)
+    again = load_network(str(path))  # the one reader of networks knows this form too
+    np.testing.assert_array_equal(again.params["decoder"]["logit"]["kernel"], kernel)
     with pytest.raises(InputError, match="exists already"):
         write_packed(path, original)
 
@@ -55,3 +67,14 @@ def test_files_of_others_and_damage_are_named(tmp_path):
         read_packed(damaged)
     with pytest.raises(InputError, match="does not exist"):
         read_packed(tmp_path / "none.safetensors")
+
+
+def test_the_weights_that_ship_are_whole_and_small():
+    network = load_shipped()
+    assert network.model.blocks == RESNET_BLOCKS[50] and network.model.head_width == 32
+    assert load_shipped((192, 352)).model.canvas == (192, 352)
+    assert SHIPPED.stat().st_size < 40e6
+    assert SHIPPED.with_suffix(".md").exists()
+    flat = flax.traverse_util.flatten_dict(network.params)
+    assert all(np.isfinite(leaf).all() for leaf in flat.values())
+    assert not any((leaf == 0).all() for path, leaf in flat.items() if path[-1] == "kernel")

@@ -365,7 +365,7 @@ def test_backbone_has_its_own_learning_rate():
 
 @pytest.mark.parametrize("ranking_rule", ["single", "multi"])
 def test_ranking_network_gets_no_gradient_and_starts_silent(ranking_rule):
-    """What README.md and `init_params` say: it only orders maps. All else learns."""
+    """What docs/training.md and `init_params` say: it only orders maps. All else learns."""
     model = RANet(
         blocks=(1, 1, 1, 1),
         width=8,
