@@ -57,7 +57,6 @@ def test_folder_that_is_no_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("weights.safetensors", r"ranet_jax\.convert import .*weights\.safetensors DIR"),
         ("RANet.pth", r"ranet_jax\.convert import .*RANet\.pth DIR"),
         ("video.mp4", "give one of ranet_jax.convert, or the folder of a training run"),
     ],
