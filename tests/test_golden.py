@@ -144,9 +144,8 @@ def multi_differences(released_file):
 
 
 @needs_davis("blackswan")
-@pytest.mark.parametrize(
-    "compare", [single_differences, pytest.param(multi_differences, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("compare", [single_differences, multi_differences])
 def test_network_equals_the_released_one(float64, released_file, compare):
     found = compare(released_file)
     assert len(found) > 30

@@ -321,6 +321,7 @@ def train_on(environment, path, devices=1, processes=1, accumulate=1):
         return {name: arrays[name] for name in arrays if name != "devices"}
 
 
+@pytest.mark.slow
 def test_number_of_devices_and_processes_changes_nothing(environment, tmp_path):
     expected = train_on(environment, tmp_path / "1.npz")
     others = {
