@@ -5,8 +5,7 @@
 Trains the small variant on generated clips (`configs/demo.py`), segments held-out clips with it,
 and compares its score with that of the untrained network and of repeating the first mask: 5 to 10
 minutes on two cores. Leaves training sheets, masks, an overlay video and the table in
-out/demo-train,
-which it writes anew.
+out/demo-train, which it writes anew.
 """
 
 import argparse

@@ -76,7 +76,17 @@ def run_demo(segmenter: Segmenter, clip: Path, out: Path) -> dict[str, dict[str,
         )
     truths = read_masks(truth_folder)
     first = min(truth_folder.glob("*.png"))
-    run_job(Job(str(clip), {0: first}, False, out, False, None, True, False), segmenter, None)
+    job = Job(
+        source=str(clip),
+        mask_paths={0: first},
+        resize_masks=False,
+        out=out,
+        probabilities=False,
+        max_frames=None,
+        overwrite=True,
+        resume=False,
+    )
+    run_job(job, segmenter, None)
     found = read_masks(out / "masks")
     Image.fromarray(draw_picture(clip, found)).save(out / "result.png")
     methods = {"first mask repeated": [truths[0]] * len(truths), "this network": found}

@@ -79,14 +79,14 @@ def main() -> None:
     given = [f"./{one}" if one[:1] == "-" and Path(one).exists() else one for one in sys.argv[1:]]
     args = parser.parse_args(given)
     job = Job(
-        args.video,
-        parse_masks(args.mask),
-        args.resize_mask,
-        args.out,
-        args.probabilities,
-        args.max_frames,
-        args.overwrite,
-        args.resume,
+        source=args.video,
+        mask_paths=parse_masks(args.mask),
+        resize_masks=args.resize_mask,
+        out=args.out,
+        probabilities=args.probabilities,
+        max_frames=args.max_frames,
+        overwrite=args.overwrite,
+        resume=args.resume,
     )
     jax.config.update("jax_enable_x64", args.precision == "float64")
     segmenter = Segmenter.from_network(
