@@ -10,7 +10,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
@@ -100,6 +100,64 @@ def find_neighbourhood(previous: Array, locality: float) -> Array:
     return (near > 0) | ~previous.any(axis=(1, 2), keepdims=True)
 
 
+def cut_input(model: RANet, frame: Array, box: Array, dtype: DTypeLike) -> Array:
+    """What the network sees of a frame.
+
+    Args:
+        model: the network.
+        frame: uint8 RGB [h, w, 3].
+        box: of the part to cut.
+        dtype: of the computation.
+
+    Returns:
+        Normalised, [1, canvas height, canvas width, 3].
+    """
+    wide = jnp.promote_types(dtype, jnp.float32)
+    return cut_frame(normalize_frame(frame, wide), box, model.canvas).astype(dtype)[None]
+
+
+def gather_inputs(
+    model: RANet, state: State, box: Array, frame: Array, dtype: DTypeLike
+) -> tuple[Array, Array, Array, Array]:
+    """All that the network gets for a frame.
+
+    Args:
+        model: the network.
+        state: of the video.
+        box: of the part to cut, from the masks of the frame before.
+        frame: uint8 RGB [h, w, 3].
+        dtype: of the computation.
+
+    Returns:
+        The arguments of the network, a batch of one.
+    """
+    wide, slots = jnp.promote_types(dtype, jnp.float32), state.cells.shape[0]
+    previous = split_labels(cut_labels(state.labels, box, model.canvas), slots, wide)
+    seen = cut_input(model, frame, box, dtype)
+    return state.kernels[None], state.cells[None], seen, previous[None]
+
+
+def decide(model: RANet, protocol: Protocol, state: State, logits: Array, previous: Array) -> Array:
+    """Turns logits into probabilities, where the protocol lets objects be.
+
+    Args:
+        model: the network.
+        protocol: what is done around it.
+        state: of the video, which says what slots are in use.
+        logits: of the frame, [n, h, w] on the network's canvas.
+        previous: each object's mask in the frame before, of the same shape.
+
+    Returns:
+        Each slot's probability, [n, h, w], float32 or wider.
+    """
+    present = state.cells.any(axis=-1)
+    probability = find_probability(logits.astype(previous.dtype), present, model.activation)
+    if protocol.locality:
+        near = find_neighbourhood(previous, protocol.locality)
+        probability = jnp.where(near, probability, 0)
+    return probability
+
+
 class VideoFunctions(NamedTuple):
     """The two pure, jitted functions that segment a video; see `build`."""
 
@@ -140,30 +198,18 @@ def build(
     wide = jnp.promote_types(dtype, jnp.float32)
     frame_canvas = protocol.find_frame_canvas(model)
 
-    def cut(frame: Array, box: Array) -> Array:  # [h, w, 3] -> [1, canvas height, width, 3]
-        return cut_frame(normalize_frame(frame, wide), box, model.canvas).astype(dtype)[None]
-
     def init(params: Any, frame: Array, labels: Array) -> State:
         box = find_box(labels > 0)
-        kernels = model.apply({"params": params}, cut(frame, box), method="template")[0]
+        seen = cut_input(model, frame, box, dtype)
+        kernels = model.apply({"params": params}, seen, method="template")[0]
         cells = pool_mask(split_labels(cut_labels(labels, box, model.canvas), slots, wide))
         return State(kernels, cells, labels)
 
     def step(params: Any, state: State, frame: Array) -> tuple[State, Any]:
         box = find_box(state.labels > 0)
-        previous = split_labels(cut_labels(state.labels, box, model.canvas), slots, wide)
-        logits = model.apply(
-            {"params": params},
-            state.kernels[None],
-            state.cells[None],
-            cut(frame, box),
-            previous[None],
-        )[0]
-        present = state.cells.any(axis=-1)
-        probability = find_probability(logits.astype(wide), present, model.activation)
-        if protocol.locality:
-            near = find_neighbourhood(previous, protocol.locality)
-            probability = jnp.where(near, probability, 0)
+        inputs = gather_inputs(model, state, box, frame, dtype)
+        logits: Any = model.apply({"params": params}, *inputs)
+        probability = decide(model, protocol, state, logits[0], previous=inputs[-1][0])
         # [h, w, slots] of the frame.
         probability = paste_probability(jnp.moveaxis(probability, 0, -1), box, frame_canvas)
         labels = choose_labels(probability, model.activation)

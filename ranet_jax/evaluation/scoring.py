@@ -17,10 +17,9 @@ import numpy as np
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.metrics import Scores, boundary_accuracy, region_similarity
+from ranet_jax.media.mask_kinds import VOID
 from ranet_jax.media.masks import read_mask
 from ranet_jax.remarks import remark
-
-VOID = 255  # "do not care" in annotations, counted as background
 
 
 class Scored(NamedTuple):

@@ -14,12 +14,11 @@ from ranet_jax.data.augment import Augmentation, make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.geometry.canvas import Canvas
-from ranet_jax.models.activation import choose_labels, find_probability
+from ranet_jax.models.activation import choose_labels
 from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import RANet
-from ranet_jax.models.ranking import CELL, correlate, split_labels
-from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.protocol import Protocol, State, build, find_neighbourhood, find_slots
+from ranet_jax.models.ranking import CELL, correlate
+from ranet_jax.protocol import Protocol, State, build, decide, find_slots, gather_inputs
 from ranet_jax.segmenter import find_ids
 from ranet_jax.weights.network import Network
 
@@ -76,7 +75,7 @@ def inspect_frame(network: Network, frames: Sequence[np.ndarray], mask: np.ndarr
     for frame in frames[1:-1]:
         state, _ = step(params, state, canvas.fit_frame(frame))
     last = canvas.fit_frame(frames[-1])
-    found = jax.device_get(_build_inspection(model, slots, network.protocol)(params, state, last))
+    found = jax.device_get(_build_inspection(model, network.protocol)(params, state, last))
     box, now = find_box(jnp.asarray(labels) > 0), find_box(state.labels > 0)
     n = ids.size
     return Inspection(
@@ -112,7 +111,7 @@ def _cut_picture(frame: np.ndarray, box: Array, canvas: tuple[int, int]) -> np.n
 
 @functools.cache
 def _build_inspection(
-    model: RANet, slots: int, protocol: Protocol
+    model: RANet, protocol: Protocol
 ) -> Callable[[Any, State, Array], dict[str, Array | None]]:
     """The network's step on a frame, that keeps what happens between encoder and decoder."""
 
@@ -121,13 +120,10 @@ def _build_inspection(
 
     def inspect(params: Any, state: State, frame: Array) -> dict[str, Array | None]:
         box = find_box(state.labels > 0)
-        previous = split_labels(cut_labels(state.labels, box, model.canvas), slots, jnp.float32)
+        inputs = gather_inputs(model, state, box, frame, jnp.float32)
         logits, variables = model.apply(
             {"params": params},
-            state.kernels[None],
-            state.cells[None],
-            cut_frame(normalize_frame(frame, jnp.float32), box, model.canvas)[None],
-            previous[None],
+            *inputs,
             capture_intermediates=keep,
             mutable=["intermediates"],
         )
@@ -138,10 +134,7 @@ def _build_inspection(
             (ranked,) = kept["ranking"]["ranked"]
             scores = [arrange_scores(*stream, model.positions) for stream in ranked]
             scores = jnp.stack(scores, axis=2)[0]
-        probability = find_probability(logits[0], state.cells.any(axis=-1), model.activation)
-        if protocol.locality:
-            near = find_neighbourhood(previous, protocol.locality)
-            probability = jnp.where(near, probability, 0)
+        probability = decide(model, protocol, state, logits[0], previous=inputs[-1][0])
         return {
             "labels": choose_labels(jnp.moveaxis(probability, 0, -1), model.activation),
             "similarity": correlate(state.kernels[None], matching)[0],
