@@ -1,12 +1,18 @@
-"""Compiling `init` and `step` ahead of time, so that no frame ever waits for the compiler."""
+"""Compiling `init` and `step` ahead of time, and keeping what was compiled for the next start."""
 
+import hashlib
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import platformdirs
 
+from ranet_jax.machine import describe_features
 from ranet_jax.protocol import VideoFunctions
+from ranet_jax.remarks import remark
 
 
 class Inputs(NamedTuple):
@@ -67,3 +73,34 @@ def compile_functions(
         compile_ahead(functions.init, params, frame, labels),
         compile_ahead(functions.step, params, state, frame),
     )
+
+
+def keep_compiled() -> None:
+    """Keeps compiled programs in the user's cache folder, from which the next start takes them.
+
+    A step compiles for many seconds in front of the user, and from the folder is there in few. The
+    folder is the processor's own: homes are shared by machines, and a program of one would crash
+    another. Where the user chose a folder already, by `JAX_COMPILATION_CACHE_DIR`, it stays; where
+    none can be written, the work goes on without.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    processor = hashlib.sha256(describe_features().encode()).hexdigest()[:12]
+    folder = platformdirs.user_cache_path("ranet_jax") / "compiled" / processor
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _try_writing(folder)
+    except OSError as error:
+        remark(f"compiled programs cannot be kept in {folder} ({error.strerror}); works without")
+        return
+    if is_new:
+        remark(f"compiled programs are kept in {folder}, for the next start (--no-cache: not)")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _try_writing(folder: Path) -> None:
+    """Raises OSError where no file can be written."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass

@@ -5,6 +5,9 @@ import dataclasses
 import re
 from pathlib import Path
 
+import jax
+
+from ranet_jax.compilation import keep_compiled
 from ranet_jax.errors import InputError
 from ranet_jax.protocol import PRECISIONS
 from ranet_jax.weights.checkpoint import load_network
@@ -59,9 +62,25 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_precision_flag(parser: argparse.ArgumentParser) -> None:
-    """Adds --precision, for commands that compute."""
+def add_computation_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that `set_up_computation` reads."""
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="compile anew, and keep nothing of it for the next start",
+    )
+
+
+def set_up_computation(arguments: argparse.Namespace) -> None:
+    """Sets up jax as the flags ask, before anything is computed.
+
+    Args:
+        arguments: with the flags of `add_computation_flags`.
+    """
+    jax.config.update("jax_enable_x64", arguments.precision == "float64")
+    if not arguments.no_cache:
+        keep_compiled()
 
 
 def choose_network(arguments: argparse.Namespace) -> Network:

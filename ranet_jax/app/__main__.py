@@ -2,11 +2,14 @@
 
 import argparse
 
-import jax
-
 from ranet_jax.app.server import serve
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.network_flags import add_network_flags, add_precision_flag, choose_network
+from ranet_jax.network_flags import (
+    add_computation_flags,
+    add_network_flags,
+    choose_network,
+    set_up_computation,
+)
 from ranet_jax.segmenter import Segmenter
 
 
@@ -14,7 +17,7 @@ def main() -> None:
     """Reads the flags and serves."""
     parser = argparse.ArgumentParser(prog="python -m ranet_jax.app", description=__doc__)
     add_network_flags(parser)
-    add_precision_flag(parser)
+    add_computation_flags(parser)
     parser.add_argument(
         "--host",
         default="127.0.0.1",
@@ -31,7 +34,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.max_upload < 4:
         raise InputError("--max-upload must be at least 4: what is painted is an upload, too")
-    jax.config.update("jax_enable_x64", args.precision == "float64")
+    set_up_computation(args)
     segmenter = Segmenter.from_network(choose_network(args), args.precision)
     serve(segmenter, args.host, args.port, args.max_upload)
 

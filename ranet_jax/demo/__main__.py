@@ -12,6 +12,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from ranet_jax.compilation import keep_compiled
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.scoring import score_sequence
@@ -98,6 +99,7 @@ def run_demo(segmenter: Segmenter, clip: Path, out: Path) -> dict[str, dict[str,
 def main() -> None:
     """Runs the demo and prints what came of it."""
     argparse.ArgumentParser(prog="make demo", description=__doc__).parse_args()
+    keep_compiled()
     out = Path("out") / "demo"
     scores = run_demo(Segmenter.pretrained(), CLIP, out)
     machine = describe_machine()

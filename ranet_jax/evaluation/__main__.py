@@ -7,13 +7,16 @@ import argparse
 import sys
 from pathlib import Path
 
-import jax
-
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
-from ranet_jax.network_flags import add_network_flags, add_precision_flag, choose_network
+from ranet_jax.network_flags import (
+    add_computation_flags,
+    add_network_flags,
+    choose_network,
+    set_up_computation,
+)
 from ranet_jax.online import RATE
 from ranet_jax.segmenter import Segmenter
 
@@ -34,7 +37,7 @@ def main() -> None:
         help="the DAVIS folder (default: data/DAVIS)",
     )
     add_network_flags(parser)
-    add_precision_flag(parser)
+    add_computation_flags(parser)
     add("--out", type=Path, help="where all results go (default: out/SPLIT)")
     add("--sequences", type=lambda names: names.split(","), help="a,b: only these")
     add("--max-frames", type=int, help="only this many frames of each sequence")
@@ -58,7 +61,7 @@ def main() -> None:
         )
     if args.results and args.online_steps:
         raise InputError("--online-steps trains a network and --results has none; leave one out")
-    jax.config.update("jax_enable_x64", args.precision == "float64")
+    set_up_computation(args)
     selection = select_sequences(args.split, args.data_dir, args.sequences, args.max_frames)
     out = args.out or Path("out") / args.split
     if args.results:

@@ -9,10 +9,13 @@ import re
 import sys
 from pathlib import Path
 
-import jax
-
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.network_flags import add_network_flags, add_precision_flag, choose_network
+from ranet_jax.network_flags import (
+    add_computation_flags,
+    add_network_flags,
+    choose_network,
+    set_up_computation,
+)
 from ranet_jax.online import RATE, OnlineLearner
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segmenter import Segmenter
@@ -60,7 +63,7 @@ def main() -> None:
     )
     add("--out", type=Path, required=True, help="folder of the results")
     add_network_flags(parser)
-    add_precision_flag(parser)
+    add_computation_flags(parser)
     add("--probabilities", action="store_true", help="write them too, as 8-bit grey PNGs")
     add("--resize-mask", action="store_true", help="resize masks that have not the frames' size")
     add("--max-frames", type=int, help="stop after so many; a camera has no other end")
@@ -88,7 +91,7 @@ def main() -> None:
         overwrite=args.overwrite,
         resume=args.resume,
     )
-    jax.config.update("jax_enable_x64", args.precision == "float64")
+    set_up_computation(args)
     segmenter = Segmenter.from_network(
         choose_network(args), args.precision, probabilities=args.probabilities
     )

@@ -1,0 +1,58 @@
+"""Keeping compiled programs: where, and what happens where that cannot be."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+PROGRAM = """
+import jax
+from ranet_jax.compilation import keep_compiled
+
+keep_compiled()
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+print(float(jax.jit(lambda x: x + 1)(2.0)))
+"""
+
+
+def run(cache: Path, **settings: str) -> subprocess.CompletedProcess:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    # platformdirs asks XDG_CACHE_HOME on Linux, and the home on macOS.
+    environment = kept | {"XDG_CACHE_HOME": str(cache), "HOME": str(cache)} | settings
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        check=True,
+    )
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_programs_are_kept_and_this_is_said_once(tmp_path):
+    first, second = run(tmp_path), run(tmp_path)
+    assert first.stdout == second.stdout == "3.0\n"
+    assert "are kept in" in first.stderr and "--no-cache" in first.stderr
+    assert "are kept in" not in second.stderr
+    assert files(tmp_path)
+
+
+def test_the_folder_of_the_user_stays(tmp_path):
+    own = tmp_path / "own"
+    result = run(tmp_path / "cache", JAX_COMPILATION_CACHE_DIR=str(own))
+    assert "are kept in" not in result.stderr
+    assert files(own) and not (tmp_path / "cache").exists()
+
+
+def test_goes_on_where_nothing_can_be_kept(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    result = run(tmp_path / "file")
+    assert result.stdout == "3.0\n"
+    assert "remark: compiled programs cannot be kept" in result.stderr
+    assert "works without" in result.stderr
