@@ -1,6 +1,7 @@
 """Compiling `init` and `step` ahead of time, and keeping what was compiled for the next start."""
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +84,7 @@ def keep_compiled() -> None:
     another. Where the user chose a folder already, by `JAX_COMPILATION_CACHE_DIR`, it stays; where
     none can be written, the work goes on without.
     """
-    if jax.config.jax_compilation_cache_dir is not None:
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     processor = hashlib.sha256(describe_features().encode()).hexdigest()[:12]
     folder = platformdirs.user_cache_path("ranet_jax") / "compiled" / processor
