@@ -1,6 +1,6 @@
 """Animated images that FFmpeg does not read, or not as they are seen: WebP and PNG."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def open_animation(path: Path) -> Video:
         durations = [_find_duration(picture) for picture in ImageSequence.Iterator(image)]
     size = (first.height, first.width)
 
-    def read() -> Iterator[Frame]:
+    def read() -> Generator[Frame, None, None]:
         seconds = Fraction(0)
         with Image.open(path) as image:
             for index, duration in enumerate(durations):

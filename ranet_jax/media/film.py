@@ -1,6 +1,6 @@
 """A video file: its main pictures, decoded one at a time, and whether all of them are there."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -58,7 +58,7 @@ def open_film(path: str) -> Video:
         end = None if promise.end is None else promise.end - start
         aspect = _find_pixel_aspect(first, stream)
 
-    def read() -> Iterator[Frame]:
+    def read() -> Generator[Frame, None, None]:
         with _decode(path) as (_, _, pictures):
             held: Frame | None = None  # because only the last one stands until the file ends
             try:
@@ -67,7 +67,7 @@ def open_film(path: str) -> Video:
                         yield held
                     at = _time_of(picture)
                     seconds = index / rate if at is None else at - start
-                    duration = picture.duration * picture.time_base if picture.duration else None
+                    duration = _to_seconds(picture.duration or None, picture.time_base)
                     held = Frame(f"{index:06d}", orient(picture), seconds, duration)
                     check_size(held, size, f"frame {index} of {path}")
             except InputError as error:
@@ -168,7 +168,12 @@ def _decode_pictures(
 
 def _time_of(picture: VideoFrame) -> Fraction | None:
     """When a picture is shown, in seconds of its file's clock; None where the file is silent."""
-    return None if picture.pts is None else picture.pts * picture.time_base
+    return _to_seconds(picture.pts, picture.time_base)
+
+
+def _to_seconds(ticks: int | None, time_base: Fraction | None) -> Fraction | None:
+    """Seconds of a time in ticks; None where it, or the length of a tick, is not known."""
+    return None if ticks is None or time_base is None else ticks * time_base
 
 
 def _find_pixel_aspect(picture: VideoFrame, stream: VideoStream) -> Fraction:

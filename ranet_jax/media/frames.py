@@ -1,6 +1,6 @@
 """Frames one after another: what a video is here, whatever it is read from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -62,7 +62,7 @@ class Video:
         size: tuple[int, int],
         frame_rate: Fraction,
         frame_count: int | None,
-        read: Callable[[], Iterator[Frame]],
+        read: Callable[[], Generator[Frame, None, None]],
         *,
         time_base: Fraction | None = None,
         sound: Sound | None = None,
@@ -93,7 +93,7 @@ class Video:
         self._read = read
         self._release = release
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame, None, None]:
         return self._read()
 
     def close(self) -> None:

@@ -96,7 +96,7 @@ def find_promise(path: str, container: InputContainer, stream: VideoStream) -> P
 def _find_stated_end(container: InputContainer, stream: VideoStream, name: str) -> Fraction | None:
     """When a stream should end, in seconds of its file's clock."""
     if name == "avi":
-        return stream.frames * stream.time_base if stream.frames else None
+        return stream.frames * stream.time_base if stream.frames and stream.time_base else None
     if container.duration and name in _KEPT_WHOLE:
         return Fraction((container.start_time or 0) + container.duration, av.time_base)
     return None

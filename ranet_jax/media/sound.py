@@ -67,6 +67,7 @@ class SoundTrack:
         self._container = container
         self._source = av.open(f"file:{sound.path}")
         stream = self._source.streams[sound.track]
+        assert isinstance(stream, AudioStream)  # `find_track` looks at no others
         if stream.codec_context.codec.canonical_name in COPIED:
             self._stream = container.add_stream_from_template(stream)
             self._packets = self._source.demux(stream)
@@ -78,8 +79,8 @@ class SoundTrack:
 
     def write_until(self, seconds: Fraction) -> None:
         """Writes what is to be heard before a time, in seconds since the first picture."""
-        while self._next is not None and self._next.pts * self._next.time_base < seconds:
-            packet, self._next = self._next, None
+        while self._next is not None and self._next[0] < seconds:
+            (_, packet), self._next = self._next, None
             packet.stream = self._stream
             self._container.mux(packet)
             self._next = self._read()
@@ -88,8 +89,8 @@ class SoundTrack:
         """Closes the source."""
         self._source.close()
 
-    def _read(self) -> Packet | None:
-        """The next packet, on the clock of the pictures; None after the last."""
+    def _read(self) -> tuple[Fraction, Packet] | None:
+        """The next packet and its seconds, on the clock of the pictures; None after the last."""
         try:
             packet = next(self._packets, None)
         except FFmpegError as error:
@@ -103,8 +104,9 @@ class SoundTrack:
             return None
         delay = round(self._sound.start / packet.time_base)
         packet.pts -= delay
-        packet.dts -= delay
-        return packet
+        if packet.dts is not None:
+            packet.dts -= delay
+        return packet.pts * packet.time_base, packet
 
     def _encode(self, stream: AudioStream, layout: str) -> Iterator[Packet]:
         """The sound as packets of AAC."""

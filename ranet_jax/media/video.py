@@ -2,7 +2,7 @@
 
 import glob
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def _open_images(source: str, images: list[Path]) -> Video:
     check_stems(images, source)
     size = read_frame(images[0]).shape[:2]
 
-    def read() -> Iterator[Frame]:
+    def read() -> Generator[Frame, None, None]:
         is_lit = False
         for index, path in enumerate(images):
             image = read_frame(path, in_series=is_lit)
@@ -86,7 +86,7 @@ def _open_camera(number: int) -> Video:
         )
     size = image.shape[:2]
 
-    def read() -> Iterator[Frame]:
+    def read() -> Generator[Frame, None, None]:
         index, start = 0, time.monotonic()
         while True:
             found, image = capture.read()

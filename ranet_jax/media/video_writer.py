@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from ranet_jax.errors import InputError
@@ -54,7 +55,7 @@ class VideoWriter:
         self._sound = sound
         self._pixel_aspect = pixel_aspect
         self._track: SoundTrack | None = None
-        self._container: av.container.OutputContainer | None = None
+        self._container: OutputContainer | None = None
         # A file system allows for 255 bytes.
         name = path.name if len(os.fsencode(path.name)) < 240 else path.stem[:40]
         self._partial = path.with_name(f".{name}.partial")
@@ -76,8 +77,7 @@ class VideoWriter:
         Raises:
             InputError: the frame has another size than the first.
         """
-        if self._container is None:
-            self._open(frame.shape)
+        container = self._container or self._open(frame.shape)
         if frame.shape != self._shape:
             raise InputError(
                 f"{self._path}: a frame is {frame.shape[1]} x {frame.shape[0]} but the first is "
@@ -94,7 +94,7 @@ class VideoWriter:
         self._duration = picture.duration = max(1, round(stands / self._time_base))
         if self._track:
             self._track.write_until(self._last * self._time_base)
-        self._container.mux(self._stream.encode(picture))
+        container.mux(self._stream.encode(picture))
 
     def finish(self) -> None:
         """Completes the file, which then has its name.
@@ -133,14 +133,14 @@ class VideoWriter:
         finally:
             self.discard()
 
-    def _open(self, shape: tuple[int, ...]) -> None:
+    def _open(self, shape: tuple[int, ...]) -> OutputContainer:
         """Begins the file, for frames of a shape."""
-        self._container = av.open(
+        container = self._container = av.open(
             f"file:{self._partial}", "w", "mp4", options={"movflags": "+faststart"}
         )
         self._shape = shape
         self._last = -1
-        self._stream = self._container.add_stream(
+        self._stream = container.add_stream(
             "libx264",
             self._rate,
             options={"crf": "18"},
@@ -157,7 +157,8 @@ class VideoWriter:
         context.color_trc = ColorTrc.BT709
         context.color_range = ColorRange.MPEG
         if self._sound:
-            self._track = SoundTrack(self._sound, self._container)
+            self._track = SoundTrack(self._sound, container)
+        return container
 
     def _close(self) -> None:
         """Closes what is open."""
