@@ -81,9 +81,10 @@ def evaluate_network(
         summary |= {"checkpoint": checkpoint, "precision": segmenter.precision}
         summary |= summarize_times(seconds, segmenter, learner, len(usable.sequences))
         print_times(summary)
-        summary |= _score(usable, left_out, masks=new, new=new)
+        found, left_out = _score(usable, left_out, masks=new, new=new)
+        summary |= found
         report.write_summary(new / SUMMARY, summary)
-    _say_what_is_there(selection, summary, out)
+    _say_what_is_there(selection, left_out, out)
     return summary
 
 
@@ -108,9 +109,10 @@ def evaluate_masks(selection: Selection, results: Path, out: Path) -> dict[str, 
     usable, left_out = _check(selection, out, results)
     with lock_folder(out), _replace_results(out, selection) as new:
         summary = describe_machine() | {"results": str(results)}
-        summary |= _score(usable, left_out, masks=results, new=new)
+        found, left_out = _score(usable, left_out, masks=results, new=new)
+        summary |= found
         report.write_summary(new / SUMMARY, summary)
-    _say_what_is_there(selection, summary, out)
+    _say_what_is_there(selection, left_out, out)
     return summary
 
 
@@ -144,8 +146,8 @@ def _leave_out(
 
 def _score(
     selection: Selection, left_out: dict[str, str], *, masks: Path, new: Path
-) -> dict[str, object]:
-    """Scores or packs masks, writes what was found, and gives this part of the summary."""
+) -> tuple[dict[str, object], dict[str, str]]:
+    """Scores or packs masks, writes what was found; gives that, and why the rest is left out."""
     found: dict[str, object] = {}
     if selection.split.scored:
         truths = {sequence.name: sequence.masks for sequence in selection.sequences}
@@ -159,15 +161,16 @@ def _score(
         report.print_table(scores)
     else:
         write_submission(masks, selection.sequences, new / f"{selection.split_name}.zip")
-    return found | {
+    found |= {
         "split": selection.split_name,
         "sequences": [sequence.name for sequence in selection.sequences],
         "left_out": left_out,
         "max_frames": selection.max_frames,
     }
+    return found, left_out
 
 
-def _say_what_is_there(selection: Selection, summary: dict[str, object], out: Path) -> None:
+def _say_what_is_there(selection: Selection, left_out: dict[str, str], out: Path) -> None:
     """Says where results are.
 
     Raises:
@@ -176,7 +179,6 @@ def _say_what_is_there(selection: Selection, summary: dict[str, object], out: Pa
     if not selection.split.scored:
         submission = out / f"{selection.split_name}.zip"
         print(f"wrote {submission}; its server has the annotations and scores it")
-    left_out = summary["left_out"]
     if left_out:
         raise InputError(
             f"{len(left_out)} of {len(selection.sequences)} sequences could not be evaluated and "

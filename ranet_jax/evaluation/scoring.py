@@ -190,10 +190,14 @@ def score_folders(
             with _hidden_main_module():
                 results = pool.map(score, *work)
             found = dict(zip(order, results, strict=True))
-    return Scored(
-        {name: found[name] for name in truths if not isinstance(found[name], str)},
-        {name: found[name] for name in truths if isinstance(found[name], str)},
-    )
+    scored = Scored({}, {})
+    for name in truths:
+        result = found[name]
+        if isinstance(result, str):
+            scored.failures[name] = result
+        else:
+            scored.scores[name] = result
+    return scored
 
 
 def _try_folder(predictions: Path, truths: Sequence[Path], *, binary: bool) -> list[Scores] | str:
