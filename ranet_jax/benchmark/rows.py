@@ -1,6 +1,7 @@
 """What was timed, as rows of numbers, and what follows from them."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -27,7 +28,7 @@ COLUMNS = {
 
 
 def describe_row(
-    case: Case, part: str, milliseconds: list[float], program: jax.stages.Compiled | None
+    case: Case, part: str, milliseconds: list[float], program: Callable[..., object] | None
 ) -> dict[str, Any]:
     """Describes what was timed.
 
@@ -48,8 +49,10 @@ def describe_row(
         "ms_95th_percentile": float(np.percentile(milliseconds, 95)),
         "frames_per_second": 1000 * case.clips / median,
     }
-    if program:
+    if isinstance(program, jax.stages.Compiled):
         cost, memory = program.cost_analysis(), program.memory_analysis()
+        if cost is None or memory is None:
+            return row  # of a device whose compiler does not count
         needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes
         needed += memory.output_size_in_bytes - memory.alias_size_in_bytes
         row |= {"gflop": cost["flops"] / 1e9, "gb_accessed": cost["bytes accessed"] / 1e9}

@@ -24,7 +24,7 @@ class CompilationCounter:
         """Starts at zero."""
         self.count = 0
 
-    def _listen(self, event: str, seconds: float, **_: Any) -> None:
+    def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
         self.count += event == "/jax/core/compile/backend_compile_duration"
 
     def __enter__(self) -> "CompilationCounter":
