@@ -116,6 +116,7 @@ def draw_scores(inspection: Inspection, slot: int, model: RANet, title: str) -> 
     Returns:
         The figure.
     """
+    assert inspection.scores is not None  # None only of a network that ranks nothing
     figure = Figure(figsize=(13, 3.9), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, 3)

@@ -1,7 +1,7 @@
 """What the network makes of one frame of a video: the numbers behind the pictures of `figures`."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax import Array
+from jax.typing import ArrayLike
 
 from ranet_jax.data.augment import Augmentation, make_static_example
 from ranet_jax.errors import InputError
@@ -112,27 +113,30 @@ def _cut_picture(frame: np.ndarray, box: Array, canvas: tuple[int, int]) -> np.n
 @functools.cache
 def _build_inspection(
     model: RANet, protocol: Protocol
-) -> Callable[[Any, State, Array], dict[str, Array | None]]:
+) -> Callable[[Any, State, ArrayLike], dict[str, Array | None]]:
     """The network's step on a frame, that keeps what happens between encoder and decoder."""
 
     def keep(module: nn.Module, method: str) -> bool:
         return method == "__call__" and module.name in ("encoder", "merge")
 
-    def inspect(params: Any, state: State, frame: Array) -> dict[str, Array | None]:
-        box = find_box(state.labels > 0)
-        inputs = gather_inputs(model, state, box, frame, jnp.float32)
-        logits, variables = model.apply(
+    def run(params: Any, inputs: Sequence[Array]) -> tuple[Array, Mapping[str, Any]]:
+        return model.apply(
             {"params": params},
             *inputs,
             capture_intermediates=keep,
             mutable=["intermediates"],
         )
+
+    def inspect(params: Any, state: State, frame: Array) -> dict[str, Array | None]:
+        box = find_box(state.labels > 0)
+        inputs = gather_inputs(model, state, box, frame, jnp.float32)
+        logits, variables = run(params, inputs)
         kept = variables["intermediates"]
         ((_, matching),) = kept["encoder"]["__call__"]
         scores = None
         if model.selection == "ranking":
             (ranked,) = kept["ranking"]["ranked"]
-            scores = [arrange_scores(*stream, model.positions) for stream in ranked]
+            scores = [arrange_scores(*pair, positions=model.positions) for pair in ranked]
             scores = jnp.stack(scores, axis=2)[0]
         probability = decide(model, protocol, state, logits[0], previous=inputs[-1][0])
         return {
