@@ -35,10 +35,11 @@ def parse_masks(arguments: list[str]) -> dict[int, Path]:
     """
     paths: dict[int, Path] = {}
     for argument in arguments:
-        index, path = re.fullmatch(r"(?:(\d+)=)?(.*)", argument, re.DOTALL).groups()
-        if int(index or 0) in paths:
-            raise InputError(f"--mask {argument}: frame {index or 0} has a mask already; drop one")
-        paths[int(index or 0)] = Path(path)
+        match = re.fullmatch(r"(\d+)=(.*)", argument, re.DOTALL)
+        index, path = match.groups() if match else ("0", argument)
+        if int(index) in paths:
+            raise InputError(f"--mask {argument}: frame {index} has a mask already; drop one")
+        paths[int(index)] = Path(path)
     if 0 not in paths:
         raise InputError("the first frame has no mask; give --mask first.png as well")
     return paths

@@ -18,13 +18,13 @@ class Followed(NamedTuple):
     """A frame and what is known of it.
 
     Attributes:
-        index: of the frame, from 0.
+        number: of the frame, from 0.
         frame: as it was read.
         mask: ids, uint8 [h, w].
         tracker: that has come to this frame.
     """
 
-    index: int
+    number: int
     frame: Frame
     mask: np.ndarray
     tracker: Tracker
@@ -113,10 +113,12 @@ def follow(
                 tracker = segmenter.start(frame.image, mask, params)
             else:
                 tracker.mark(frame.image, mask)
+        elif tracker is None:
+            raise InputError("the first frame, number 0, needs a mask")
         elif index < resumed:
             mask = results.read_mask(frame.name)
         else:
-            if index == resumed:
+            if index == resumed and labels is not None:
                 tracker.restore(labels)
             mask = tracker.step(frame.image)
         yield Followed(index, frame, mask, tracker)

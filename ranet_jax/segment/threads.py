@@ -1,7 +1,7 @@
 """Reading ahead and writing behind while the device works, a few things at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ _AHEAD = 3  # items that are read before the one in use
 _BEHIND = 6  # things that wait to be written
 
 
-def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+def read_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """Reads items in a thread of its own while others are worked on.
 
     Args:
