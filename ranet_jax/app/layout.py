@@ -78,7 +78,7 @@ class Layout:
                     layers=False,
                     brush=gr.Brush(
                         default_size=30,
-                        colors=_COLOURS,
+                        colors=[*_COLOURS],
                         color_mode="fixed",
                     ),
                 )

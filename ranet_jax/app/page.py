@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.components.image_editor import EditorValue
 from PIL import Image
 
 from ranet_jax.app.layout import BEFORE_PAINTING, BEFORE_RESULT, HOW_TO_PAINT, STYLE, Layout
@@ -37,8 +38,9 @@ class Page:
         self._segmenter = segmenter
         self._folder = folder
         self._max_upload = max_upload
-        self._visits: dict[str, Visit] = {}  # of every tab that sent a video
-        self._closed: set[str] = set()
+        # By what Gradio calls a tab, which its type allows to be None.
+        self._visits: dict[str | None, Visit] = {}  # of every tab that sent a video
+        self._closed: set[str | None] = set()
         # One video at a time, also when a tab is closed in the middle of one.
         self._device = ThreadPoolExecutor(1)
         # What the schedule deletes is what no tab owns: an upload whose tab was closed at once.
@@ -148,7 +150,7 @@ class Page:
         Image.fromarray(picture).save(path)
         # The column is some 600 wide; a portrait is shown smaller, so that all of it fits a screen.
         height = min(700, 120 + 560 * picture.shape[0] // picture.shape[1])
-        background = {"background": str(path), "layers": [], "composite": None}
+        background: EditorValue = {"background": str(path), "layers": [], "composite": None}
         return blank | {
             self._layout.file: str(visit.video),
             self._layout.hint: HOW_TO_PAINT,
@@ -187,7 +189,7 @@ class Page:
         while not work.done():
             wait([work], timeout=_SECONDS_A_PICTURE)
             if visit.newest:
-                yield {self._layout.live: draw_progress(visit)}
+                yield {self._layout.live: draw_progress(visit, *visit.newest)}
         if work.cancelled():
             return
         failure = work.exception()

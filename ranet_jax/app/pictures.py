@@ -3,9 +3,11 @@
 import base64
 
 import cv2
+import numpy as np
 
 from ranet_jax.app.painting import fit_labels, fit_picture
 from ranet_jax.app.visit import Visit
+from ranet_jax.media.frames import Frame
 from ranet_jax.media.overlay import paint_overlay
 
 
@@ -36,21 +38,22 @@ def summarize(visit: Visit) -> str:
     return f"<p>{said}{f', {visit.rate:.1f} a second' if visit.finished > 1 else ''}</p>"
 
 
-def draw_progress(visit: Visit) -> str:
+def draw_progress(visit: Visit, frame: Frame, labels: np.ndarray) -> str:
     """Draws the newest frame with its objects, and how far the video is.
 
     Args:
-        visit: of the video, with a finished frame.
+        visit: of the video.
+        frame: the newest that is finished.
+        labels: of that frame, uint8 [h, w].
 
     Returns:
         HTML with the picture in it.
     """
-    frame, labels = visit.newest
     picture = fit_picture(frame.image)
     picture = paint_overlay(picture, fit_labels(labels, picture.shape[:2]))
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     # Inside the page and not as a file, so that there is nothing to be deleted.
-    data = base64.b64encode(jpeg).decode()
+    data = base64.b64encode(jpeg.tobytes()).decode()
     picture = f'<img src="data:image/jpeg;base64,{data}">'
     bar = f'<progress value="{visit.finished}" max="{visit.frame_count}"></progress>'
     return picture + (bar if visit.frame_count else "") + summarize(visit)

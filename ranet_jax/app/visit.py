@@ -147,12 +147,13 @@ class Visit:
         Raises:
             InputError: the video goes wrong, or goes on beyond what the page takes.
         """
+        masks = {} if self.mask is None else {0: self.mask}
         try:
             with open_video(str(self.video)) as video, contextlib.suppress(KeyboardInterrupt):
                 segment_video(
                     segmenter,
                     video,
-                    {0: self.mask},
+                    masks,
                     self.results,
                     max_frames=MAX_FRAMES,
                     report_frame=self._report_frame,
