@@ -1,17 +1,14 @@
 """Compiling `init` and `step` ahead of time, and keeping what was compiled for the next start."""
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import platformdirs
 
-from ranet_jax.machine import describe_features
 from ranet_jax.protocol import VideoFunctions
 from ranet_jax.remarks import remark
 
@@ -79,29 +76,23 @@ def compile_functions(
 def keep_compiled() -> None:
     """Keeps compiled programs in the user's cache folder, from which the next start takes them.
 
-    A step compiles for many seconds in front of the user, and from the folder is there in few. The
-    folder is the processor's own: homes are shared by machines, and a program of one would crash
-    another. Where the user chose a folder already, by `JAX_COMPILATION_CACHE_DIR`, it stays; where
-    none can be written, the work goes on without.
+    A step compiles for many seconds in front of the user, and from the folder is there in few. jax
+    tells programs of other processors and versions apart, so machines may share a home. Where the
+    user chose a folder already, by `JAX_COMPILATION_CACHE_DIR`, it stays; where none can be
+    written, the work goes on without.
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    processor = hashlib.sha256(describe_features().encode()).hexdigest()[:12]
-    folder = platformdirs.user_cache_path("ranet_jax") / "compiled" / processor
+    folder = platformdirs.user_cache_path("ranet_jax") / "compiled"
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _try_writing(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass  # the folder may be another user's
     except OSError as error:
         remark(f"compiled programs cannot be kept in {folder} ({error.strerror}); works without")
         return
     if is_new:
-        remark(f"compiled programs are kept in {folder}, for the next start (--no-cache: not)")
+        remark(f"compiled programs are kept in {folder} for the next start; delete it at any time")
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
-def _try_writing(folder: Path) -> None:
-    """Raises OSError where no file can be written."""
-    with tempfile.TemporaryFile(dir=folder):
-        pass

@@ -35,11 +35,3 @@ def describe_processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.processor()}, {count_cores()} cores"
-
-
-def describe_features() -> str:
-    """What programs compiled for this processor depend on: its name and instruction sets."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    # "Features" on ARM; macOS has no such file, and there the name says it all.
-    features = [line for line in lines if line.startswith(("flags", "Features"))]
-    return " ".join([platform.machine(), describe_processor(), *features[:1]])

@@ -79,6 +79,8 @@ def set_up_computation(arguments: argparse.Namespace) -> None:
         arguments: with the flags of `add_computation_flags`.
     """
     jax.config.update("jax_enable_x64", arguments.precision == "float64")
+    # Also where the user chose a folder for the cache by jax's own variable.
+    jax.config.update("jax_enable_compilation_cache", not arguments.no_cache)
     if not arguments.no_cache:
         keep_compiled()
 

@@ -137,7 +137,9 @@ def gather_inputs(
     return state.kernels[None], state.cells[None], seen, previous[None]
 
 
-def decide(model: RANet, protocol: Protocol, state: State, logits: Array, previous: Array) -> Array:
+def find_slot_probability(
+    model: RANet, protocol: Protocol, state: State, logits: Array, previous: Array
+) -> Array:
     """Turns logits into probabilities, where the protocol lets objects be.
 
     Args:
@@ -209,7 +211,9 @@ def build(
         box = find_box(state.labels > 0)
         inputs = gather_inputs(model, state, box, frame, dtype)
         logits: Any = model.apply({"params": params}, *inputs)
-        probability = decide(model, protocol, state, logits[0], previous=inputs[-1][0])
+        probability = find_slot_probability(
+            model, protocol, state, logits[0], previous=inputs[-1][0]
+        )
         # [h, w, slots] of the frame.
         probability = paste_probability(jnp.moveaxis(probability, 0, -1), box, frame_canvas)
         labels = choose_labels(probability, model.activation)

@@ -8,21 +8,25 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 PROGRAM = """
-import jax
-from ranet_jax.compilation import keep_compiled
+import argparse
 
-keep_compiled()
+import jax
+from ranet_jax.network_flags import add_computation_flags, set_up_computation
+
+parser = argparse.ArgumentParser()
+add_computation_flags(parser)
+set_up_computation(parser.parse_args())
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 print(float(jax.jit(lambda x: x + 1)(2.0)))
 """
 
 
-def run(cache: Path, **settings: str) -> subprocess.CompletedProcess:
+def run(cache: Path, *flags: str, **settings: str) -> subprocess.CompletedProcess:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     # platformdirs asks XDG_CACHE_HOME on Linux, and the home on macOS.
     environment = kept | {"XDG_CACHE_HOME": str(cache), "HOME": str(cache)} | settings
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", PROGRAM, *flags],
         capture_output=True,
         text=True,
         env=environment,
@@ -32,15 +36,19 @@ def run(cache: Path, **settings: str) -> subprocess.CompletedProcess:
 
 
 def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def test_programs_are_kept_and_this_is_said_once(tmp_path):
-    first, second = run(tmp_path), run(tmp_path)
-    assert first.stdout == second.stdout == "3.0\n"
-    assert "are kept in" in first.stderr and "--no-cache" in first.stderr
+    first = run(tmp_path)
+    assert first.stdout == "3.0\n"
+    assert "are kept in" in first.stderr
+    kept = files(tmp_path)
+    assert any("compiled" in path.parts for path in kept)
+    second = run(tmp_path)
+    assert second.stdout == "3.0\n"
     assert "are kept in" not in second.stderr
-    assert files(tmp_path)
+    assert files(tmp_path) == kept  # so nothing was compiled anew
 
 
 def test_the_folder_of_the_user_stays(tmp_path):
@@ -56,3 +64,12 @@ def test_goes_on_where_nothing_can_be_kept(tmp_path):
     assert result.stdout == "3.0\n"
     assert "remark: compiled programs cannot be kept" in result.stderr
     assert "works without" in result.stderr
+
+
+def test_nothing_is_kept_where_the_user_says_so(tmp_path):
+    own = tmp_path / "own"
+    result = run(tmp_path / "cache", "--no-cache", JAX_COMPILATION_CACHE_DIR=str(own))
+    assert result.stdout == "3.0\n"
+    assert not files(tmp_path)
+    run(tmp_path / "cache", "--no-cache")
+    assert not files(tmp_path)

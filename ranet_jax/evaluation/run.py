@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import report
@@ -81,10 +81,9 @@ def evaluate_network(
         summary |= {"checkpoint": checkpoint, "precision": segmenter.precision}
         summary |= summarize_times(seconds, segmenter, learner, len(usable.sequences))
         print_times(summary)
-        found, left_out = _score(usable, left_out, masks=new, new=new)
-        summary |= found
+        summary |= _score(usable, left_out, masks=new, new=new)
         report.write_summary(new / SUMMARY, summary)
-    _say_what_is_there(selection, left_out, out)
+    _say_what_is_there(selection, summary, out)
     return summary
 
 
@@ -109,10 +108,9 @@ def evaluate_masks(selection: Selection, results: Path, out: Path) -> dict[str, 
     usable, left_out = _check(selection, out, results)
     with lock_folder(out), _replace_results(out, selection) as new:
         summary = describe_machine() | {"results": str(results)}
-        found, left_out = _score(usable, left_out, masks=results, new=new)
-        summary |= found
+        summary |= _score(usable, left_out, masks=results, new=new)
         report.write_summary(new / SUMMARY, summary)
-    _say_what_is_there(selection, left_out, out)
+    _say_what_is_there(selection, summary, out)
     return summary
 
 
@@ -146,8 +144,8 @@ def _leave_out(
 
 def _score(
     selection: Selection, left_out: dict[str, str], *, masks: Path, new: Path
-) -> tuple[dict[str, object], dict[str, str]]:
-    """Scores or packs masks, writes what was found; gives that, and why the rest is left out."""
+) -> dict[str, object]:
+    """Scores or packs masks, writes what was found, and gives this part of the summary."""
     found: dict[str, object] = {}
     if selection.split.scored:
         truths = {sequence.name: sequence.masks for sequence in selection.sequences}
@@ -161,16 +159,15 @@ def _score(
         report.print_table(scores)
     else:
         write_submission(masks, selection.sequences, new / f"{selection.split_name}.zip")
-    found |= {
+    return found | {
         "split": selection.split_name,
         "sequences": [sequence.name for sequence in selection.sequences],
         "left_out": left_out,
         "max_frames": selection.max_frames,
     }
-    return found, left_out
 
 
-def _say_what_is_there(selection: Selection, left_out: dict[str, str], out: Path) -> None:
+def _say_what_is_there(selection: Selection, summary: dict[str, Any], out: Path) -> None:
     """Says where results are.
 
     Raises:
@@ -179,6 +176,7 @@ def _say_what_is_there(selection: Selection, left_out: dict[str, str], out: Path
     if not selection.split.scored:
         submission = out / f"{selection.split_name}.zip"
         print(f"wrote {submission}; its server has the annotations and scores it")
+    left_out = summary["left_out"]
     if left_out:
         raise InputError(
             f"{len(left_out)} of {len(selection.sequences)} sequences could not be evaluated and "

@@ -1,7 +1,7 @@
 """What the network makes of one frame of a video: the numbers behind the pictures of `figures`."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,14 @@ from ranet_jax.models.activation import choose_labels
 from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import CELL, correlate
-from ranet_jax.protocol import Protocol, State, build, decide, find_slots, gather_inputs
+from ranet_jax.protocol import (
+    Protocol,
+    State,
+    build,
+    find_slot_probability,
+    find_slots,
+    gather_inputs,
+)
 from ranet_jax.segmenter import find_ids
 from ranet_jax.weights.network import Network
 
@@ -119,18 +126,14 @@ def _build_inspection(
     def keep(module: nn.Module, method: str) -> bool:
         return method == "__call__" and module.name in ("encoder", "merge")
 
-    def run(params: Any, inputs: Sequence[Array]) -> tuple[Array, Mapping[str, Any]]:
-        return model.apply(
-            {"params": params},
-            *inputs,
-            capture_intermediates=keep,
-            mutable=["intermediates"],
-        )
-
     def inspect(params: Any, state: State, frame: Array) -> dict[str, Array | None]:
         box = find_box(state.labels > 0)
         inputs = gather_inputs(model, state, box, frame, jnp.float32)
-        logits, variables = run(params, inputs)
+        # Linen's annotation gives the output alone, without what was kept.
+        applied: Any = model.apply(
+            {"params": params}, *inputs, capture_intermediates=keep, mutable=["intermediates"]
+        )
+        logits, variables = applied
         kept = variables["intermediates"]
         ((_, matching),) = kept["encoder"]["__call__"]
         scores = None
@@ -138,7 +141,9 @@ def _build_inspection(
             (ranked,) = kept["ranking"]["ranked"]
             scores = [arrange_scores(*pair, positions=model.positions) for pair in ranked]
             scores = jnp.stack(scores, axis=2)[0]
-        probability = decide(model, protocol, state, logits[0], previous=inputs[-1][0])
+        probability = find_slot_probability(
+            model, protocol, state, logits[0], previous=inputs[-1][0]
+        )
         return {
             "labels": choose_labels(jnp.moveaxis(probability, 0, -1), model.activation),
             "similarity": correlate(state.kernels[None], matching)[0],

@@ -118,7 +118,8 @@ def follow(
         elif index < resumed:
             mask = results.read_mask(frame.name)
         else:
-            if index == resumed and labels is not None:
+            if index == resumed:
+                assert labels is not None  # they were saved with the finished frames
                 tracker.restore(labels)
             mask = tracker.step(frame.image)
         yield Followed(index, frame, mask, tracker)

@@ -52,5 +52,5 @@ def compute_checksum(arrays: Iterable[Any]) -> int:
     """
     checksum = 0
     for array in arrays:
-        checksum = zlib.crc32(np.asarray(array).tobytes(), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
     return checksum
