@@ -255,5 +255,8 @@ def load_batches(
         options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
         # In a worker one thread makes the batches, or more than `workers` cores would be busy.
         read = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
-        return iter(own.to_iter_dataset(read).mp_prefetch(options, _start_worker))
+        # Batches come through a pipe: shared memory is left behind when a busy worker is ended.
+        piped = grain.experimental.DatasetOptions(min_shm_size=1 << 62)
+        examples = grain.experimental.WithOptionsIterDataset(own.to_iter_dataset(read), piped)
+        return iter(examples.mp_prefetch(options, _start_worker))
     return iter(own.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
