@@ -2,11 +2,13 @@
 
 Stage 1 makes the pair from one image, transformed twice; stage 2 takes two frames of a video. Both
 go through the object box of the protocol: the template through that of its own mask, the current
-view through that of a previous mask, which is damaged.
+view through that of a previous mask, which is damaged. Later frames may follow, on which the
+network meets masks of its own, with the faults that it makes itself.
 
 Everything follows from the arguments and the generator's state, bit for bit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -15,7 +17,13 @@ import numpy as np
 
 from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import Damage, damage_labels
-from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
+from ranet_jax.data.warp import (
+    draw_warp,
+    place_image,
+    sample_frame,
+    sample_labels,
+    spread_pixels,
+)
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
@@ -48,6 +56,8 @@ class Augmentation:
             are background.
         lookalikes: which share of the pasted objects is the image's own object once more.
         pasted_area: smallest and largest area of one, as a share of the image's.
+        later_frames: how many frames follow the current one, on each of which the network gets what
+            it made of the frame before as previous mask.
     """
 
     canvas: tuple[int, int] = (480, 864)
@@ -67,14 +77,23 @@ class Augmentation:
     distractors: float = 0.0
     lookalikes: float = 0.0
     pasted_area: tuple[float, float] = (0.03, 0.2)
+    later_frames: int = 0
 
+
+FRAME_SCALE = 2
+"""Side of the frame canvas, on which later frames are, over that of the network's canvas: what is
+cut from them is nearly as sharp as what is cut from the image itself."""
+
+_PACE = 0.3
+"""How far an image moves from one frame to the next, at most, as a share of the way between two
+warps that are drawn apart."""
 
 _STRENGTHS = (1.0, 1.0, 1.0, 0.5, 0.0)
 """How strong to augment in each attempt at views that show their objects."""
 
 
 class Example(NamedTuple):
-    """One training example. All are cut to their boxes and enlarged to the canvas.
+    """One training example. All but later frames are cut to their boxes and enlarged to the canvas.
 
     Attributes:
         template: uint8 RGB [h, w, 3].
@@ -82,6 +101,11 @@ class Example(NamedTuple):
         frame: uint8 RGB [h, w, 3], the current view.
         previous: uint8 [h, w], 0..n, the damaged mask that the box of the current view comes from.
         labels: uint8 [h, w], 0..n, what is to be predicted.
+        box: int32 [4], what the current view was cut to, in pixels of the frame canvas.
+        later_frames: uint8 RGB [t, `FRAME_SCALE` * h, `FRAME_SCALE` * w, 3], the frames after the
+            current one, whole, on the frame canvas.
+        later_labels: uint8 [t, `FRAME_SCALE` * h, `FRAME_SCALE` * w], 0..n, what is to be predicted
+            for them.
     """
 
     template: np.ndarray
@@ -89,6 +113,9 @@ class Example(NamedTuple):
     frame: np.ndarray
     previous: np.ndarray
     labels: np.ndarray
+    box: np.ndarray
+    later_frames: np.ndarray
+    later_labels: np.ndarray
 
 
 class _View(NamedTuple):
@@ -96,12 +123,14 @@ class _View(NamedTuple):
 
     Attributes:
         image: uint8 [h, w, 3], as it was before the warp.
+        mask: uint8 [h, w], likewise.
         nodes: of the warp, from the canvas into the image.
         labels: uint8, on the canvas.
         areas: float [256], how many pixels of the canvas each id would have without the warp.
     """
 
     image: np.ndarray
+    mask: np.ndarray
     nodes: np.ndarray
     labels: np.ndarray
     areas: np.ndarray
@@ -126,13 +155,14 @@ def _warp_view(
     _, _, height, width = region
     nodes = place_image(nodes, mask.shape, region, flip=flip)
     labels = sample_labels(mask, nodes, *map(np.arange, canvas))
-    return _View(image, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
+    return _View(image, mask, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
 
 
 def _make_example(
     template: _View,
     current: _View,
     previous: np.ndarray,
+    later: Sequence[_View],
     augmentation: Augmentation,
     generator: np.random.Generator,
     strength: float,
@@ -143,6 +173,7 @@ def _make_example(
         template: the view that shows what to segment.
         current: the view to segment.
         previous: uint8, on the canvas, before the damage.
+        later: what follows the current view.
         augmentation: all numbers.
         generator: source of randomness.
         strength: of the damage and the jitter; at 0 every object that has a pixel will do.
@@ -170,20 +201,27 @@ def _make_example(
         return None
     template_box = find_box(template_labels)
     # The colours change before the warp, so that the border of the canvas stays black.
-    images = [
-        cv2.transform(view.image, colours)
-        for view, colours in zip(
-            (template, current),
-            draw_colours(augmentation.colour, augmentation.colour_apart, generator),
-            strict=True,
-        )
-    ]
+    colours = draw_colours(augmentation.colour, augmentation.colour_apart, generator)
+    whole = np.array([0, 0, *canvas])
+    frame_canvas = FRAME_SCALE * canvas[0], FRAME_SCALE * canvas[1]
+    later_frames = np.empty((len(later), *frame_canvas, 3), np.uint8)
+    later_labels = np.empty((len(later), *frame_canvas), np.uint8)
+    for t, view in enumerate(later):
+        image = cv2.transform(view.image, colours[1])
+        later_frames[t] = sample_frame(image, view.nodes, whole, frame_canvas)
+        fine = sample_labels(view.mask, view.nodes, *spread_pixels(whole, frame_canvas))
+        later_labels[t] = cv2.LUT(fine, table)
     return Example(
-        sample_frame(images[0], template.nodes, template_box, canvas),
+        sample_frame(
+            cv2.transform(template.image, colours[0]), template.nodes, template_box, canvas
+        ),
         cut_labels(template_labels, template_box),
-        sample_frame(images[1], current.nodes, box, canvas),
+        sample_frame(cv2.transform(current.image, colours[1]), current.nodes, box, canvas),
         cut_labels(previous, box),
         cut_labels(labels, box),
+        (FRAME_SCALE * box).astype(np.int32),
+        later_frames,
+        later_labels,
     )
 
 
@@ -203,6 +241,32 @@ def _draw_view_warp(
         scaling=strength * augmentation.scaling,
         shift=strength * augmentation.shift,
     )
+
+
+def _go_on(
+    nodes: np.ndarray,
+    size: tuple[int, int],
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+    strength: float,
+) -> list[np.ndarray]:
+    """Moves a warp on, straight towards another one: the later frames of a single image.
+
+    Args:
+        nodes: of the current view, in pixels of the canvas.
+        size: height and width of the image.
+        augmentation: all numbers.
+        generator: source of randomness.
+        strength: of the other warp.
+
+    Returns:
+        Nodes of each later frame.
+    """
+    if not augmentation.later_frames:
+        return []
+    other = _draw_view_warp(size, augmentation, generator, strength)
+    pace = np.float32(generator.uniform(0, _PACE))
+    return [nodes + t * pace * (other - nodes) for t in range(1, augmentation.later_frames + 1)]
 
 
 def make_static_example(
@@ -232,18 +296,13 @@ def make_static_example(
     for strength in _STRENGTHS:
         if not strength:  # what covers the canvas may have its object outside
             augmentation = replace(augmentation, cover=False)
-        template, current = (
-            _warp_view(
-                image,
-                mask,
-                _draw_view_warp(mask.shape, augmentation, generator, strength),
-                augmentation,
-                flip=flip,
-            )
-            for _ in range(2)
+        warps = [_draw_view_warp(mask.shape, augmentation, generator, strength) for _ in range(2)]
+        warps += _go_on(warps[1], mask.shape, augmentation, generator, strength)
+        template, current, *later = (
+            _warp_view(image, mask, nodes, augmentation, flip=flip) for nodes in warps
         )
         example = _make_example(
-            template, current, current.labels, augmentation, generator, strength
+            template, current, current.labels, later, augmentation, generator, strength
         )
         if example is not None:
             return example
@@ -258,6 +317,7 @@ def make_video_example(
     previous_mask: np.ndarray,
     augmentation: Augmentation,
     generator: np.random.Generator,
+    later: Sequence[tuple[np.ndarray, np.ndarray]] = (),
 ) -> Example:
     """Makes an example from two frames of a video: stage 2. All are transformed alike.
 
@@ -272,6 +332,7 @@ def make_video_example(
         previous_mask: uint8 [h, w], ids in a frame near the current one.
         augmentation: all numbers.
         generator: source of randomness; equal states give equal examples.
+        later: the frames that follow the current one, each with its mask.
 
     Returns:
         The example. Its template's mask is not empty.
@@ -285,7 +346,10 @@ def make_video_example(
         template = _warp_view(template_frame, template_mask, nodes, augmentation, flip=flip)
         current = _warp_view(frame, mask, nodes, augmentation, flip=flip)
         previous = _warp_view(frame, previous_mask, nodes, augmentation, flip=flip).labels
-        example = _make_example(template, current, previous, augmentation, generator, strength)
+        following = [_warp_view(*each, nodes, augmentation, flip=flip) for each in later]
+        example = _make_example(
+            template, current, previous, following, augmentation, generator, strength
+        )
         if example is not None:
             return example
     raise InputError("the template's mask shows no object on the canvas; leave this frame out")
