@@ -16,7 +16,7 @@ import dataclasses
 import ml_collections
 
 from configs import video_augmentation
-from ranet_jax.data.augment import Augmentation
+from ranet_jax.data.example import Augmentation
 
 
 def get_config() -> ml_collections.ConfigDict:

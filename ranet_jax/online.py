@@ -12,7 +12,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from ranet_jax.compilation import compile_ahead
-from ranet_jax.data.augment import FRAME_SCALE, Augmentation, Example, make_static_example
+from ranet_jax.data.augment import make_static_example
+from ranet_jax.data.example import FRAME_SCALE, Augmentation, Example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import PRECISIONS, find_slots

@@ -24,8 +24,8 @@ from configs import (
     static_pretrain,
     static_pretrain_multi,
 )
-from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.damage import Damage
+from ranet_jax.data.example import Augmentation
 from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
 from ranet_jax.models.objective import predict

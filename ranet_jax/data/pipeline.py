@@ -17,13 +17,9 @@ import cv2
 import grain
 import numpy as np
 
-from ranet_jax.data.augment import (
-    Augmentation,
-    Example,
-    make_static_example,
-    make_video_example,
-)
+from ranet_jax.data.augment import make_static_example, make_video_example
 from ranet_jax.data.davis import SPLITS
+from ranet_jax.data.example import Augmentation, Example
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.records import Source, VideoRecords, open_davis, open_saliency
 from ranet_jax.data.synthetic import generate_clip

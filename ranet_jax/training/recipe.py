@@ -8,9 +8,9 @@ import flax.traverse_util
 import ml_collections
 
 from ranet_jax.data import pipeline
-from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.data.davis import SPLITS
+from ranet_jax.data.example import Augmentation
 from ranet_jax.errors import InputError
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.ranet import NAMED_MODELS, RANet
