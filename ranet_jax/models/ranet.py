@@ -1,5 +1,6 @@
 """RANet: a pure function of (params, template, current frame, previous masks)."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
@@ -148,8 +149,12 @@ NAMED_MODELS = {"compact": compact_ranet, "small": small_ranet}
 """Networks of the family that are no RANet of a ResNet's depth alone."""
 
 
+@functools.cache
 def abstract_params(model: RANet) -> Any:
-    """The parameter tree of a network with shapes and dtypes alone."""
+    """The parameter tree of a network with shapes and dtypes alone.
+
+    Kept, because tracing a deep network takes a second and a start asks for it several times.
+    """
     h, w = model.canvas
     kernels, cells = jnp.zeros((1, model.positions, 8 * model.head_width)), (1, 1, model.positions)
     inputs = kernels, jnp.zeros(cells), jnp.zeros((1, h, w, 3)), jnp.zeros((1, 1, h, w))
