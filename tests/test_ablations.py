@@ -209,6 +209,10 @@ def example(n=1):
         batch[name] = np.zeros((1, H, W), np.uint8)
         for i in range(n):
             batch[name][:, 8:40, 10 + 30 * i : 35 + 30 * i] = i + 1
+    # Nothing follows the current frame.
+    batch["box"] = np.array([[0, 0, H, W]], np.int32)
+    batch["later_frames"] = np.zeros((1, 0, 2 * H, 2 * W, 3), np.uint8)
+    batch["later_labels"] = np.zeros((1, 0, 2 * H, 2 * W), np.uint8)
     return batch
 
 

@@ -181,14 +181,12 @@ def init_params(model: RANet, seed: int) -> Any:
 
     def draw(path: tuple, leaf: jax.ShapeDtypeStruct) -> Array:
         if [key.key for key in path[:3]] == ["ranking", "network", "conv2"]:
-            return jnp.zeros(leaf.shape, jnp.float32)
-        if path[-1].key == "kernel":  # [h, w, in, out]
+            values = np.zeros(leaf.shape)
+        elif path[-1].key == "kernel":  # [h, w, in, out]
             deviation = np.sqrt(2 / np.prod(leaf.shape[:-1]))
-            return jnp.float32(deviation * generator.standard_normal(leaf.shape, np.float32))
-        return (
-            jnp.ones(leaf.shape, jnp.float32)
-            if path[-1].key == "scale"
-            else jnp.zeros(leaf.shape, jnp.float32)
-        )
+            values = deviation * generator.standard_normal(leaf.shape, np.float32)
+        else:
+            values = (np.ones if path[-1].key == "scale" else np.zeros)(leaf.shape)
+        return jnp.asarray(values, jnp.float32)
 
     return jax.tree_util.tree_map_with_path(draw, abstract_params(model))

@@ -83,8 +83,12 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
             params = network.params
         check_params(params, model, f"init_from {path}")
     params = jax.tree.map(jnp.asarray, params)
-    ema_params = jax.tree.map(jnp.copy, params)
-    return TrainState(jnp.int32(0), params, ema_params, make_optimizer(config).init(params))
+
+    @jax.jit  # one program; leaf after leaf, each shape would be compiled by itself
+    def start(params: Any) -> tuple[Any, Any]:
+        return jax.tree.map(jnp.copy, params), make_optimizer(config).init(params)
+
+    return TrainState(jnp.int32(0), params, *start(params))
 
 
 def replace_entry(params: Any, drawn: Any) -> Any:

@@ -33,6 +33,9 @@ for step in range(2):
     labels = generator.integers(0, 2, (3, 4, 64, 96)).astype(np.uint8)
     batch = dict(zip(("template", "frame", "template_labels", "previous", "labels"),
                      [*frames, *labels]))
+    batch["box"] = np.tile(np.int32([0, 0, 64, 96]), (4, 1))
+    batch["later_frames"] = np.zeros((4, 0, 128, 192, 3), np.uint8)
+    batch["later_labels"] = np.zeros((4, 0, 128, 192), np.uint8)
     own = {name: array[process::processes] for name, array in batch.items()}
     state, metrics = update(state, parallel.split_over_devices(own))
     losses.append(float(metrics["loss"]))
