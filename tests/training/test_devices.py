@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
+from ranet_jax.training import parallel
 from tests.training.runs import ENVIRONMENT
 
 DEVICES = """
@@ -64,6 +66,14 @@ def train_on(path, devices=1, processes=1, accumulate=1):
     with np.load(path) as arrays:
         assert arrays["devices"] == devices
         return {name: arrays[name] for name in arrays if name != "devices"}
+
+
+def test_a_batch_is_cut_where_no_frames_follow():
+    batch = {"labels": np.arange(12).reshape(4, 3), "later_labels": np.zeros((4, 0, 3))}
+    cut = parallel.split_over_devices(batch)
+    devices = jax.local_device_count()
+    np.testing.assert_array_equal(cut["labels"].reshape(4, 3), batch["labels"])
+    assert cut["later_labels"].shape == (devices, 4 // devices, 0, 3)
 
 
 @pytest.mark.slow
