@@ -1,4 +1,4 @@
-"""The network that ships, third leg: three frames in a row, against drift.
+"""The compact network, third leg: three frames in a row, against drift.
 
     python train.py --config configs/compact_in_a_row.py --workdir runs/compact_in_a_row
 
