@@ -39,6 +39,8 @@ class Augmentation:
             are background.
         lookalikes: which share of the pasted objects is the image's own object once more.
         pasted_area: smallest and largest area of one, as a share of the image's.
+        shadows: which share of the objects of single images get a shadow or a reflection, which
+            are background.
         later_frames: how many frames follow the current one, on each of which the network gets what
             it made of the frame before as previous mask.
     """
@@ -60,6 +62,7 @@ class Augmentation:
     distractors: float = 0.0
     lookalikes: float = 0.0
     pasted_area: tuple[float, float] = (0.03, 0.2)
+    shadows: float = 0.0
     later_frames: int = 0
 
 

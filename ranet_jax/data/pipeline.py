@@ -22,6 +22,7 @@ from ranet_jax.data.davis import SPLITS
 from ranet_jax.data.example import Augmentation, Example
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.records import Source, VideoRecords, open_davis, open_saliency
+from ranet_jax.data.shadow import draw_shadow
 from ranet_jax.data.synthetic import generate_clip
 from ranet_jax.errors import InputError
 
@@ -67,15 +68,20 @@ class StaticDraw(NamedTuple):
         """Makes an example of image `index`."""
         image, mask, _ = self.source[index]
         numbers = self.augmentation
-        if numbers.pasted_objects and generator.random() < numbers.pasted_share:
+        pasted = numbers.pasted_objects and generator.random() < numbers.pasted_share
+        if pasted:
             count = generator.integers(1, numbers.pasted_objects + 1)
             chosen = generator.integers(len(self.source), size=count)
             chosen = np.where(generator.random(count) < numbers.lookalikes, index, chosen)
             others = (self.source[int(other)][:2] for other in chosen)
             image, mask = paste_objects(image, mask, others, numbers, generator)
-            if generator.random() < numbers.distractors:
-                asked = generator.choice(np.unique(mask[mask != 0]))
-                mask = (mask == asked).astype(np.uint8)
+        if numbers.shadows:
+            for identifier in np.unique(mask[mask != 0]):
+                if generator.random() < numbers.shadows:
+                    image = draw_shadow(image, mask, int(identifier), generator)
+        if pasted and generator.random() < numbers.distractors:
+            asked = generator.choice(np.unique(mask[mask != 0]))
+            mask = (mask == asked).astype(np.uint8)
         return make_static_example(image, mask, numbers, generator)
 
 

@@ -1,0 +1,69 @@
+"""Shadows and reflections: background, dark, and where an object stands."""
+
+import numpy as np
+import pytest
+
+from ranet_jax.data.example import Augmentation
+from ranet_jax.data.pipeline import StaticDraw
+from ranet_jax.data.shadow import draw_shadow
+from tests.painting import mask_of
+
+
+@pytest.fixture
+def standing():
+    """A red object on light ground."""
+    mask = (mask_of((240, 320), (0.4, 0.5, 0.3, 0.2, 0)) != 0).astype(np.uint8)
+    image = np.full((240, 320, 3), 200, np.uint8)
+    image[mask != 0] = 255, 40, 40
+    return image, mask
+
+
+def test_shadows_touch_no_object_and_darken_the_ground(standing):
+    image, mask = standing
+    below = np.arange(240)[:, None] > np.flatnonzero(mask.any(1)).max()
+    coloured = darkened = 0
+    for seed in range(40):
+        found = draw_shadow(image, mask, 1, np.random.default_rng(seed))
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found[mask != 0], image[mask != 0])
+        changed = (found != image).any(-1)
+        assert changed.sum() > 0.02 * np.count_nonzero(mask)
+        assert (found[changed].mean(-1) <= 200).all()
+        # It is next to the object, not somewhere else.
+        rows, columns = np.nonzero(mask)
+        y, x = np.nonzero(changed)
+        distances = np.hypot(y[:, None] - rows[::7], x[:, None] - columns[::7]).min(1)
+        assert distances.min() < 10
+        darkened += bool((found[changed & below].mean(-1) < 150).any())
+        red = found[..., 0].astype(int) - found[..., 1]
+        coloured += bool((red[changed] > 40).any())
+    assert darkened > 20, "most shadows and reflections fall to the front"
+    assert 10 < coloured < 30, "half of them are reflections, which keep the object's colour"
+
+
+def test_another_object_is_not_covered(standing):
+    image, mask = standing
+    mask = mask.copy()
+    mask[170:230, 60:260] = 2
+    for seed in range(20):
+        found = draw_shadow(image, mask, 1, np.random.default_rng(seed))
+        np.testing.assert_array_equal(found[mask == 2], image[mask == 2])
+
+
+def test_equal_states_give_equal_shadows(standing):
+    first, second = (draw_shadow(*standing, 1, np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_loader_draws_them_where_asked_for(standing, share):
+    image, mask = standing
+    seen = []
+    source = [(image, mask, "standing")]
+    still = dict(spline=0, rotation=0, scaling=0, shift=0, flip=0, colour=0, colour_apart=0)
+    for shadows in (0.0, share):
+        draw = StaticDraw(source, Augmentation(canvas=(240, 320), shadows=shadows, **still))
+        seen.append(draw(0, np.random.default_rng(5)))
+    without, found = seen
+    np.testing.assert_array_equal(found.template_labels, without.template_labels)
+    assert np.array_equal(found.template, without.template) == (share == 0)
