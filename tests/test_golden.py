@@ -234,10 +234,7 @@ def differing_share(segmenter, golden, sequence):
 # Each takes up to a minute in float64; `python -m tests.test_golden` runs all eight.
 RUNS = [
     ("single", "blackswan"),
-    ("single", "car-shadow"),
     ("single", "libby"),
-    ("single", "drift-straight"),
-    ("multi", "blackswan"),
     ("multi", "car-shadow"),
 ]
 
