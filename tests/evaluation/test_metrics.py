@@ -19,7 +19,7 @@ from ranet_jax.evaluation.metrics import (
 from ranet_jax.evaluation.scoring import score_sequence
 from ranet_jax.media.masks import read_mask
 from tests.conftest import GOLDEN, davis_file, find_davis, needs_davis
-from tests.evaluation.shapes import EMPTY, SMALL, box
+from tests.evaluation.shapes import EMPTY, FULL, SMALL, box
 
 SEQUENCES = ("blackswan", "car-shadow", "libby", "drift-straight")
 
