@@ -20,7 +20,8 @@ RANKS = (
     ("online",),
     ("online_flags",),
     ("convert", "evaluation", "export", "segment", "tables"),
-    ("app", "benchmark", "demo", "training"),
+    ("demo",),
+    ("app", "benchmark", "training"),
     ("figures",),
 )
 """The rooms, folders and single files. A room imports those of the lines above its own; not those

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.demo.__main__ import CLIP, draw_picture, read_masks, run_demo
+from ranet_jax.demo.__main__ import draw_picture, read_masks, run_demo
+from ranet_jax.demo.clip import CLIP
 from ranet_jax.errors import InputError
 from ranet_jax.media.video import open_video
 from ranet_jax.models.ranet import RANet, init_params

@@ -39,6 +39,7 @@ class Layout:
 
     Attributes:
         file: where the video is chosen.
+        example: the button that takes the clip of the demo instead.
         painting: takes what was painted, unseen.
         hint: says how to paint.
         editor: the first frame, to paint on.
@@ -52,11 +53,12 @@ class Layout:
         everything: all that changes when a video is chosen.
     """
 
-    def __init__(self, max_upload: int) -> None:
+    def __init__(self, max_upload: int, *, has_example: bool) -> None:
         """Lays the page out, inside Gradio's `Blocks`.
 
         Args:
             max_upload: megabytes a video may have.
+            has_example: whether there is a clip to try it on.
         """
         gr.Markdown(_TITLE)
         with gr.Row():
@@ -66,6 +68,11 @@ class Layout:
                     label=f"Up to {max_upload} MB, {MAX_FRAMES} frames, 4K",
                     file_types=_VIDEOS,
                     height=120,
+                )
+                self.example = gr.Button(
+                    "No video at hand? Take this one, painted already",
+                    size="sm",
+                    visible=has_example,
                 )
                 self.painting = gr.File(visible=False, file_count="multiple")
                 gr.Markdown("### 2. Paint each object in a colour of its own")

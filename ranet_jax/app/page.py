@@ -1,11 +1,13 @@
 """What happens when something on the page is pressed."""
 
 import html
+import shutil
+import tempfile
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -13,7 +15,7 @@ from gradio.components.image_editor import EditorValue
 from PIL import Image
 
 from ranet_jax.app.layout import BEFORE_PAINTING, BEFORE_RESULT, HOW_TO_PAINT, STYLE, Layout
-from ranet_jax.app.painting import fit_picture, read_painting
+from ranet_jax.app.painting import fit_picture, paint_mask, read_painting
 from ranet_jax.app.pictures import draw_progress, frame_text, summarize
 from ranet_jax.app.visit import Visit
 from ranet_jax.errors import InputError
@@ -24,20 +26,36 @@ _GONE = "this tab lost its connection, and its video was deleted; reload the pag
 _TAKE_PICTURES = "it => [[...it.layers, it.background, it.composite].filter(Boolean)]"
 
 
+class Example(NamedTuple):
+    """A video that the page offers to try.
+
+    Attributes:
+        video: file.
+        mask: of its first frame, uint8 [h, w], ids 0..6.
+    """
+
+    video: Path
+    mask: np.ndarray
+
+
 class Page:
     """The page, and everybody who has it open."""
 
-    def __init__(self, segmenter: Segmenter, folder: Path, max_upload: int) -> None:
+    def __init__(
+        self, segmenter: Segmenter, folder: Path, max_upload: int, example: Example | None = None
+    ) -> None:
         """Builds the page.
 
         Args:
             segmenter: the network.
             folder: Gradio's own, from which it serves files without copying them.
             max_upload: megabytes a video may have.
+            example: what to try it on; None where there is nothing.
         """
         self._segmenter = segmenter
         self._folder = folder
         self._max_upload = max_upload
+        self._example = example
         # By what Gradio calls a tab, which its type allows to be None.
         self._visits: dict[str | None, Visit] = {}  # of every tab that sent a video
         self._closed: set[str | None] = set()
@@ -48,7 +66,7 @@ class Page:
             title="RANet", analytics_enabled=False, delete_cache=(3600, 24 * 3600)
         )
         with self._blocks:
-            self._layout = Layout(max_upload)
+            self._layout = Layout(max_upload, has_example=example is not None)
             self._connect(self._layout)
 
     def launch(self, host: str, port: int) -> None:
@@ -97,6 +115,7 @@ class Page:
         self._blocks.unload(self._leave)
         choosing: dict[str, Any] = hidden | {"show_progress_on": layout.live}
         layout.file.upload(self._choose, layout.file, layout.everything, **choosing)
+        layout.example.click(self._choose_example, None, layout.everything, **choosing)
         layout.file.clear(self._start_anew, outputs=layout.everything, **choosing)
         # A tab sends anew, at every step of any event, whatever is an input of such an event or
         # shows its progress; of the editor that is three pictures. So it is neither: they take the
@@ -129,8 +148,16 @@ class Page:
             **self._layout.hide_result(),
         }
 
-    def _choose(self, upload: str, request: gr.Request) -> dict:
-        """A video was sent: shows its first frame to paint on."""
+    def _choose_example(self, request: gr.Request) -> dict:
+        """The example was asked for: it is as if somebody had sent and painted it."""
+        assert self._example is not None, "without one there is no button"
+        self._forget(request)
+        upload = Path(tempfile.mkdtemp(dir=self._folder)) / self._example.video.name
+        shutil.copyfile(self._example.video, upload)
+        return self._choose(str(upload), request, self._example.mask)
+
+    def _choose(self, upload: str, request: gr.Request, mask: np.ndarray | None = None) -> dict:
+        """A video was sent: shows its first frame to paint on, or with its mask painted."""
         key = request.session_hash
         if key in self._closed:  # meanwhile, or because its connection broke
             Path(upload).unlink()
@@ -150,7 +177,11 @@ class Page:
         Image.fromarray(picture).save(path)
         # The column is some 600 wide; a portrait is shown smaller, so that all of it fits a screen.
         height = min(700, 120 + 560 * picture.shape[0] // picture.shape[1])
-        background: EditorValue = {"background": str(path), "layers": [], "composite": None}
+        layers = []
+        if mask is not None:
+            layers.append(str(visit.folder / "layer.png"))
+            Image.fromarray(paint_mask(mask, picture.shape[:2])).save(layers[0])
+        background: EditorValue = {"background": str(path), "layers": layers, "composite": None}
         return blank | {
             self._layout.file: str(visit.video),
             self._layout.hint: HOW_TO_PAINT,
@@ -161,11 +192,12 @@ class Page:
     def _prepare(self, pictures: list[str] | None, request: gr.Request) -> dict:
         """Segmenting was asked for: takes the painting, and says at once that it was heard."""
         painting = None
+        visit = self._visits.get(request.session_hash)
         for path in map(Path, pictures or []):
             if path.name.startswith("layer"):
                 painting = np.asarray(Image.open(path).convert("RGBA"))
-            path.unlink()
-        visit = self._visits.get(request.session_hash)
+            if visit is None or path.parent != visit.folder:  # what was painted over is sent anew
+                path.unlink()
         if visit is None:
             raise _refuse(_GONE)
         try:

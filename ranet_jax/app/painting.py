@@ -43,6 +43,20 @@ def fit_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
+def paint_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Paints a mask as somebody would; `read_painting` reads it back.
+
+    Args:
+        mask: ids 0..6, uint8 [h, w].
+        size: height and width of the picture that is painted on.
+
+    Returns:
+        uint8 RGBA [height, width, 4].
+    """
+    strokes = np.vstack([np.zeros((1, 4)), np.insert(BRUSHES, 3, 255, axis=1)]).astype(np.uint8)
+    return strokes[fit_labels(mask, size)]
+
+
 def read_painting(strokes: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
     """Turns brush strokes into the mask of a frame.
 

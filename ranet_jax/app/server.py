@@ -6,6 +6,8 @@ import signal
 import tempfile
 from pathlib import Path
 
+from ranet_jax.demo.clip import CLIP, FIRST_MASK
+from ranet_jax.media.masks import read_mask
 from ranet_jax.segmenter import Segmenter
 
 
@@ -30,9 +32,10 @@ def serve(segmenter: Segmenter, host: str, port: int, max_upload: int) -> None:
     with contextlib.suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as folder:
         # Gradio reads both when it is imported: it must report to nobody, and keep its files here.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}
-        from ranet_jax.app.page import Page
+        from ranet_jax.app.page import Example, Page
 
-        page = Page(segmenter, Path(folder), max_upload)
+        example = Example(CLIP, read_mask(FIRST_MASK)) if CLIP.is_file() else None
+        page = Page(segmenter, Path(folder), max_upload, example)
         try:
             page.launch(host, port)
             signal.pause()

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ranet_jax.compilation import keep_compiled
+from ranet_jax.demo.clip import CLIP, FIRST_MASK
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.report import compare_methods
@@ -21,9 +22,6 @@ from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video import open_video
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segmenter import Segmenter
-
-CLIP = Path(__file__).parents[2] / "examples" / "car-shadow.mp4"
-"""The clip; its true masks lie beside it."""
 
 SHOWN = 4
 """Frames in the picture."""
@@ -102,9 +100,10 @@ def main() -> None:
     out = Path("out") / "demo"
     scores = run_demo(Segmenter.pretrained(), CLIP, out)
     compare_methods(scores, f"{CLIP.name}, on {describe_processor()}", out / "table.txt")
-    first = CLIP.with_name(f"{CLIP.stem}-masks") / "000000.png"
     print(f"look at {out}/overlay.mp4, {out}/result.png and {out}/masks; now a video of your own:")
-    print(f"    python -m ranet_jax.segment {_name(CLIP)} --mask {_name(first)} --out out/mine")
+    print(
+        f"    python -m ranet_jax.segment {_name(CLIP)} --mask {_name(FIRST_MASK)} --out out/mine"
+    )
 
 
 def _name(path: Path) -> str:

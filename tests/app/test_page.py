@@ -17,7 +17,9 @@ import pytest
 from PIL import Image
 
 from ranet_jax.app.__main__ import main
+from ranet_jax.demo.clip import FIRST_MASK
 from ranet_jax.errors import InputError
+from ranet_jax.media.masks import read_mask
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network
 from tests.app.clips import FRAMES, SIZE, network, segmenter, write_clip
@@ -174,6 +176,24 @@ def test_from_upload_to_download(app, page, tmp_path):
 
     here = (address, f"blob:{address}", "data:")
     assert [url for url in page.asked if not url.startswith(here)] == []
+    page.close()
+    wait_until_gone(folder)
+
+
+def test_the_example_is_one_click_and_painted(app, page):
+    folder = app[1]
+    page.get_by_role("button", name="No video at hand?").click()
+    page.get_by_label("Brush", exact=True).wait_for()
+    page.wait_for_timeout(1000)  # until the editor has drawn its pictures
+    page.get_by_role("button", name="Segment").click()
+    page.locator("video").wait_for()
+    _, content = download(page, "Masks (zip)")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        first = min(name for name in archive.namelist() if name.endswith(".png"))
+        mask = np.asarray(Image.open(io.BytesIO(archive.read(first))))
+    truth = read_mask(FIRST_MASK)
+    assert mask.shape == truth.shape and set(np.unique(mask)) == {0, 1}
+    assert np.count_nonzero((mask != 0) & (truth != 0)) > 0.98 * np.count_nonzero(mask | truth)
     page.close()
     wait_until_gone(folder)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ranet_jax.app.painting import BRUSHES, fit_picture, read_painting
+from ranet_jax.app.painting import BRUSHES, fit_picture, paint_mask, read_painting
 from ranet_jax.errors import InputError
 from tests.app.clips import SIZE, strokes
 
@@ -14,6 +14,14 @@ def test_each_brush_paints_its_object():
     for k, rows, columns in rectangles:
         assert (mask[rows, columns] == k).all()
     assert np.count_nonzero(mask) == 6 * 9 * 9
+
+
+def test_a_painted_mask_is_read_back():
+    mask = np.kron(np.arange(7, dtype=np.uint8).reshape(1, 7), np.ones((14, 10), np.uint8))
+    painted = paint_mask(mask, (28, 140))
+    assert painted.shape == (28, 140, 4)
+    assert not painted[mask.repeat(2, 0).repeat(2, 1) == 0].any()
+    np.testing.assert_array_equal(read_painting(painted, mask.shape), mask)
 
 
 def test_an_edge_belongs_to_the_object_where_it_covers_over_half():
