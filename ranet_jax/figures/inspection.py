@@ -146,7 +146,7 @@ def _build_inspection(
         )
         return {
             "labels": choose_labels(jnp.moveaxis(probability, 0, -1), model.activation),
-            "similarity": correlate(state.kernels[None], matching)[0],
+            "similarity": correlate(state.kernels[:1], matching)[0],
             "scores": scores,
             "merged": jnp.stack(kept["decoder"]["merge"]["__call__"], axis=1),
         }
