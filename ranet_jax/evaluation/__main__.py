@@ -55,10 +55,10 @@ def main() -> None:
         raise InputError("give --checkpoint or --results, and not both")
     if args.max_frames is not None and args.max_frames < 3:
         raise InputError("--max-frames must be at least 3: the first and the last are not scored")
-    if args.results and (args.canvas or args.frame_canvas or args.locality is not None):
-        raise InputError(
-            "--canvas, --frame-canvas and --locality are of a network; --results has none"
-        )
+    of_network = ("canvas", "frame_canvas", "locality", "memory_every", "memory_confidence")
+    if args.results and any(getattr(args, name) is not None for name in of_network):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in of_network)
+        raise InputError(f"{flags} are of a network; --results has none")
     if args.results and args.online_steps:
         raise InputError("--online-steps trains a network and --results has none; leave one out")
     set_up_computation(args)

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,14 +33,14 @@ class Results:
     Attributes:
         folder: where they are.
         finished: number of finished frames.
-        labels: `Tracker.labels` after the last of them; None if there are none.
+        saved: by `Tracker.save` after the last of them; None if there are none.
     """
 
     def __init__(
         self,
         folder: Path,
         settings: Mapping[str, object],
-        marks: Mapping[int, int],
+        marks: Mapping[int, int | str],
         *,
         resume: bool,
     ) -> None:
@@ -48,7 +49,7 @@ class Results:
         Args:
             folder: of the results; is made.
             settings: JSON by its name; all that the masks depend on beside masks and video.
-            marks: checksum of each mask that is given, by frame index.
+            marks: of each mask that is given, by frame index; see `identity.describe_masks`.
             resume: whether frames that are in the folder are kept.
 
         Raises:
@@ -60,7 +61,7 @@ class Results:
         self._marks = {str(index): checksum for index, checksum in marks.items()}
         self._video: list[object] | None = None
         self.finished = 0
-        self.labels: np.ndarray | None = None
+        self.saved: Mapping[str, np.ndarray] | None = None
         if not resume and (folder / _WRITTEN).exists():
             raise InputError(f"{folder} holds results; give --resume, --overwrite or another --out")
         if resume and (folder / _STATE).exists():
@@ -73,7 +74,8 @@ class Results:
         """Reads how far the results have come, and checks that the same run goes on."""
         with np.load(self.folder / _STATE) as state:
             known = json.loads(str(state["known"]))
-            self.finished, self.labels = int(state["finished"]), state["labels"]
+            self.finished = int(state["finished"])
+            self.saved = {name: state[name] for name in state if name not in ("finished", "known")}
         differing = [
             name for name, value in self._settings.items() if known["settings"].get(name) != value
         ]
@@ -112,7 +114,7 @@ class Results:
         index: int,
         name: str,
         mask: np.ndarray,
-        labels: np.ndarray,
+        saved: Mapping[str, np.ndarray],
         probability: Mapping[int, np.ndarray],
     ) -> None:
         """Writes what belongs to a frame.
@@ -121,7 +123,7 @@ class Results:
             index: of the frame, which must be the first that is not finished.
             name: of the frame.
             mask: ids, uint8 [h, w].
-            labels: `Tracker.labels` after the frame.
+            saved: by `Tracker.save` after the frame.
             probability: of each id, uint8 [h, w].
         """
         if index != self.finished:
@@ -138,14 +140,10 @@ class Results:
         with replace_file(self._mask_path(name)) as unfinished:
             write_mask(unfinished, mask)
         known = {"settings": self._settings, "marks": self._marks, "video": self._video}
-        state = {
-            "finished": index + 1,
-            "labels": labels,
-            "known": json.dumps(known),
-        }
+        state: dict[str, Any] = {**saved, "finished": index + 1, "known": json.dumps(known)}
         with replace_file(self.folder / _STATE) as unfinished:
             np.savez_compressed(unfinished, **state)
-        self.finished, self.labels = index + 1, labels
+        self.finished, self.saved = index + 1, saved
 
     def read_mask(self, name: str) -> np.ndarray:
         """Reads the mask of a finished frame.
