@@ -21,28 +21,40 @@ from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segmenter import Segmenter
 
 
-def parse_masks(arguments: list[str]) -> dict[int, Path]:
+def parse_masks(added: list[str], replacing: list[str]) -> tuple[dict[int, Path], frozenset[int]]:
     """Reads which mask is of which frame.
 
     Args:
-        arguments: `PATH`, which is of the first frame, or `INDEX=PATH`.
+        added: of `--mask`: `PATH`, which is of the first frame, or `INDEX=PATH`.
+        replacing: of `--replace`: `INDEX=PATH`.
 
     Returns:
-        The files by frame index.
+        The files by frame index, and the frames of those that replace what is followed.
 
     Raises:
-        InputError: two masks of one frame, or none of the first.
+        InputError: two masks of one frame, or none of the first; or one that replaces what nobody
+            can know.
     """
     paths: dict[int, Path] = {}
-    for argument in arguments:
+    replaced = set()
+    for flag, argument in [("--mask", one) for one in added] + [
+        ("--replace", x) for x in replacing
+    ]:
         match = re.fullmatch(r"(\d+)=(.*)", argument, re.DOTALL)
+        if not match and flag == "--replace":
+            raise InputError(f"--replace {argument}: say from which frame on, such as 120=all.png")
         index, path = match.groups() if match else ("0", argument)
         if int(index) in paths:
-            raise InputError(f"--mask {argument}: frame {index} has a mask already; drop one")
+            raise InputError(
+                f"{flag} {argument}: frame {index} has a mask already, {paths[int(index)]}; drop "
+                "one, or draw both into one image"
+            )
         paths[int(index)] = Path(path)
+        if flag == "--replace":
+            replaced.add(int(index))
     if 0 not in paths:
         raise InputError("the first frame has no mask; give --mask first.png as well")
-    return paths
+    return paths, frozenset(replaced)
 
 
 def main() -> None:
@@ -59,8 +71,15 @@ def main() -> None:
         action="append",
         required=True,
         metavar="[INDEX=]PNG",
-        help="objects of the first frame; 120=second.png: of frame 120, which are followed from\n"
-        "there on in place of the others",
+        help="objects of the first frame; 120=more.png: of frame 120, which join there or get a\n"
+        "new look, while the others go on",
+    )
+    add(
+        "--replace",
+        action="append",
+        default=[],
+        metavar="INDEX=PNG",
+        help="objects of frame 120, say, which are followed from there on in place of the others",
     )
     add("--out", type=Path, required=True, help="folder of the results")
     add_network_flags(parser)
@@ -82,9 +101,11 @@ def main() -> None:
     # A file whose name begins with a dash is no option.
     given = [f"./{one}" if one[:1] == "-" and Path(one).exists() else one for one in sys.argv[1:]]
     args = parser.parse_args(given)
+    paths, replacing = parse_masks(args.mask, args.replace)
     job = Job(
         source=args.video,
-        mask_paths=parse_masks(args.mask),
+        mask_paths=paths,
+        replacing=replacing,
         resize_masks=args.resize_mask,
         out=args.out,
         probabilities=args.probabilities,

@@ -14,6 +14,7 @@ from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.video_writer import VideoWriter
 from ranet_jax.online import OnlineLearner
 from ranet_jax.remarks import remark
+from ranet_jax.segment.confidence import Confidence, find_doubtful, rate_frame
 from ranet_jax.segment.following import check_masks, compile_ahead, follow
 from ranet_jax.segment.identity import describe_masks, describe_run
 from ranet_jax.segment.outputs import make_grey, open_overlay, paint
@@ -31,12 +32,14 @@ class Outcome(NamedTuple):
         segmented: how many of them are of this run.
         seconds: that those took, reading and writing included, compilation and online learning not.
         sightings: what was seen of each object, by its id.
+        doubtful: objects in the frames that most need a look, the least certain first.
     """
 
     frames: int
     segmented: int
     seconds: float
     sightings: dict[int, Sighting]
+    doubtful: list[Confidence]
 
 
 def segment_video(
@@ -120,7 +123,8 @@ def segment_video(
             f"mask for; the first frame is number 0, and the results in {out} are complete"
         )
     seconds, segmented = work.read_clock() - work.start, work.frames - work.resumed
-    return Outcome(work.frames, segmented, seconds, work.sightings.of_object)
+    doubtful = find_doubtful(results.confidence)
+    return Outcome(work.frames, segmented, seconds, work.sightings.of_object, doubtful)
 
 
 class _Work:
@@ -220,7 +224,8 @@ class _Work:
                 self.start = self.read_clock()
             else:
                 grey = make_grey(tracker, mask) if probabilities else {}
-                writing.add(results.write, index, frame.name, mask, tracker.save(), grey)
+                sure = rate_frame(index, frame.name, mask, tracker)
+                writing.add(results.write, index, frame.name, mask, tracker.save(), grey, sure)
             if painting:
                 writing.add(paint, painting, frame, mask)
             self._report_frame(frame, mask)
