@@ -1,7 +1,10 @@
 """Segments a video of your own: python -m ranet_jax.segment VIDEO --mask first.png --out DIR.
 
-Writes masks, an overlay video and, if wished, probabilities; a run that was interrupted goes on
-with --resume.
+Or many: python -m ranet_jax.segment LIST.csv --out DIR (columns video, mask and, if need be,
+frame), or python -m ranet_jax.segment FOLDER --masks FOLDER --out DIR.
+
+Writes masks, an overlay video, how sure it was and, if wished, probabilities; a run that was
+interrupted goes on with --resume.
 """
 
 import argparse
@@ -18,6 +21,7 @@ from ranet_jax.network_flags import (
 )
 from ranet_jax.online import RATE, OnlineLearner
 from ranet_jax.segment.job import Job, run_job
+from ranet_jax.segment.many import Entry, is_list, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
 
 
@@ -65,11 +69,15 @@ def main() -> None:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     add = parser.add_argument
-    add("video", help="a file, a folder of frames, a glob in quotes, or a camera's number")
+    add(
+        "video",
+        help="a file, a folder of frames, a glob in quotes, or a camera's number; a list of\n"
+        "videos as CSV, or with --masks a folder of them",
+    )
     add(
         "--mask",
         action="append",
-        required=True,
+        default=[],
         metavar="[INDEX=]PNG",
         help="objects of the first frame; 120=more.png: of frame 120, which join there or get a\n"
         "new look, while the others go on",
@@ -81,7 +89,8 @@ def main() -> None:
         metavar="INDEX=PNG",
         help="objects of frame 120, say, which are followed from there on in place of the others",
     )
-    add("--out", type=Path, required=True, help="folder of the results")
+    add("--masks", type=Path, help="folder of the first masks of many videos, named as those are")
+    add("--out", type=Path, required=True, help="folder of the results, of many a folder each")
     add_network_flags(parser)
     add_computation_flags(parser)
     add("--probabilities", action="store_true", help="write them too, as 8-bit grey PNGs")
@@ -101,7 +110,8 @@ def main() -> None:
     # A file whose name begins with a dash is no option.
     given = [f"./{one}" if one[:1] == "-" and Path(one).exists() else one for one in sys.argv[1:]]
     args = parser.parse_args(given)
-    paths, replacing = parse_masks(args.mask, args.replace)
+    entries = _list_entries(args)
+    paths, replacing = ({}, frozenset()) if entries else parse_masks(args.mask, args.replace)
     job = Job(
         source=args.video,
         mask_paths=paths,
@@ -120,7 +130,31 @@ def main() -> None:
     learner = None
     if args.online_steps:
         learner = OnlineLearner(segmenter, args.online_steps, args.online_rate, args.seed)
-    run_job(job, segmenter, learner)
+    if not entries:
+        run_job(job, segmenter, learner)
+        return
+
+    def run(entry: Entry) -> str:
+        one = job._replace(
+            source=entry.source, mask_paths=entry.mask_paths, out=args.out / entry.name
+        )
+        outcome = run_job(one, segmenter, learner)
+        return f"{outcome.frames} frames in {one.out}"
+
+    run_all(entries, run)
+
+
+def _list_entries(args: argparse.Namespace) -> list[Entry]:
+    """The videos of a list or a folder of them; none where one video was asked for."""
+    if args.masks is None and not is_list(args.video):
+        return []
+    if args.mask or args.replace:
+        raise InputError("--mask and --replace are of one video; a list says in itself which masks")
+    if is_list(args.video):
+        if args.masks is not None:
+            raise InputError(f"{args.video} says which masks; leave --masks out")
+        return read_list(Path(args.video))
+    return pair_folders(Path(args.video), args.masks)
 
 
 def command() -> None:

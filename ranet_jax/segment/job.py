@@ -46,13 +46,16 @@ class Job(NamedTuple):
     resume: bool
 
 
-def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> None:
+def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Outcome:
     """Segments a video behind a progress bar and says what came of it.
 
     Args:
         job: what is asked for.
         segmenter: the network.
         learner: learns the first frame beforehand; None to segment offline.
+
+    Returns:
+        What came of it.
 
     Raises:
         InputError: as the parts do; another program that writes into the folder is named.
@@ -87,6 +90,7 @@ def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> No
             labels = {index: one.labels for index, one in masks.items()}
             outcome = _segment(job, segmenter, learner, video, labels)
     print_summary(outcome, job.out, segmenter, learner)
+    return outcome
 
 
 def _segment(
