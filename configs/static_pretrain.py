@@ -5,10 +5,10 @@
     python -m ranet_jax.convert import resnet101.pth weights/resnet101
     python train.py --config configs/static_pretrain.py --workdir runs/static
 
-Needs: an ImageNet ResNet-101 (torchvision or timm; tools/cut_backbone.py makes one where none can
-be had) and saliency images; the paper used MSRA10K, ECSSD and HKU-IS. Memory and time on a GPU: not
-measured. Expected score: not measured here; the paper has J 79.9 on DAVIS16-val after this stage
-alone.
+Needs: an ImageNet ResNet-101 (torchvision or timm; examples/cut_backbone.py makes one where none
+can be had) and saliency images; the paper used MSRA10K, ECSSD and HKU-IS. Memory and time on a GPU:
+not measured. Expected score: not measured here; the paper has J 79.9 on DAVIS16-val after this
+stage alone.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import dataclasses
 import ml_collections
 
 from configs import video_augmentation
-from ranet_jax.data.augment import Augmentation
+from ranet_jax.data.example import Augmentation
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -17,12 +17,11 @@ import jax
 import ml_collections
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
 from configs.demo import get_config
 from ranet_jax.data.synthetic import write_davis
 from ranet_jax.errors import run_command
+from ranet_jax.evaluation.report import compare_methods
 from ranet_jax.evaluation.run import evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.machine import describe_processor
@@ -117,13 +116,7 @@ def main() -> None:
     out = Path("out") / "demo-train"
     scores = run_demo(get_config(), out)
     device = f"{jax.devices()[0].device_kind}, {describe_processor()}"
-    table = Table("Method", "J", "F", "J&F", title=f"{CLIPS} held-out clips, on {device}")
-    for method, measures in scores.items():
-        names = ("J-Mean", "F-Mean", "J&F-Mean")
-        table.add_row(method, *(f"{measures[name]:.3f}" for name in names))
-    Console().print(table)
-    with (out / "table.txt").open("w") as file:
-        Console(file=file, width=100).print(table)
+    compare_methods(scores, f"{CLIPS} held-out clips, on {device}", out / "table.txt")
     print(f"overlay video: {out}/overlay.mp4, sheets: {out}/run/sheets, table: {out}/table.txt")
 
 

@@ -12,7 +12,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from ranet_jax.compilation import compile_ahead
-from ranet_jax.data.augment import Augmentation, Example, make_static_example
+from ranet_jax.data.augment import make_static_example
+from ranet_jax.data.example import FRAME_SCALE, Augmentation, Example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.protocol import PRECISIONS, find_slots
@@ -199,11 +200,18 @@ class OnlineLearner:
         if slots not in self._compiled:
             start = time.perf_counter()
             model, params = self._segmenter.model, self._segmenter.params
-            image, labels = (
-                jax.ShapeDtypeStruct((1, *model.canvas, *channels), jnp.uint8)
-                for channels in ((3,), ())
+            frame_canvas = [FRAME_SCALE * side for side in model.canvas]
+            image, labels, later_frames, later_labels = (
+                jax.ShapeDtypeStruct((1, *shape), jnp.uint8)
+                for shape in (
+                    (*model.canvas, 3),
+                    model.canvas,
+                    (0, *frame_canvas, 3),
+                    (0, *frame_canvas),
+                )
             )
-            shapes = image, labels, image, labels, labels
+            box = jax.ShapeDtypeStruct((1, 4), jnp.int32)
+            shapes = image, labels, image, labels, labels, box, later_frames, later_labels
             example = dict(zip(Example._fields, shapes, strict=True))
             functions = build_learning(model, slots, self._segmenter.precision, self.rate)
             state = jax.eval_shape(functions.begin, params)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import normalize_frame
 
 CANVAS = (96, 160)
@@ -15,17 +16,15 @@ BACKGROUND, RED, GREEN, BLUE = (
 )
 
 
-class ColourNetwork:
+class ColourNetwork(RANet):
     """Finds each object wherever a colour of its templates is, whatever the previous mask.
 
     Attributes:
         softness: the larger, the less sure.
     """
 
-    canvas, activation, selection, positions = CANVAS, "sigmoid", "ranking", 15
-
-    def __init__(self, softness=0.02):
-        self.softness = softness
+    canvas: tuple[int, int] = CANVAS
+    softness: float = 0.02
 
     def apply(self, variables, *inputs, method=None):
         if method == "template":

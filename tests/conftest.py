@@ -5,7 +5,6 @@ from pathlib import Path
 import jax
 import pytest
 
-from tests import delete_compiled
 from tests.golden.make_weights import make_weights
 
 ROOT = Path(__file__).parents[1]
@@ -42,11 +41,6 @@ def davis_file(kind: str, sequence: str, index: int) -> Path:
     folder = find_davis(sequence, kind)
     assert folder is not None, f"mark the test with needs_davis({sequence!r})"
     return sorted(folder.iterdir())[int(index)]
-
-
-def pytest_unconfigure() -> None:
-    """Cleans up after all tests."""
-    delete_compiled()
 
 
 @pytest.fixture

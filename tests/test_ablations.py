@@ -1,21 +1,17 @@
 """The paper's ablations: what the decoder receives, and that the checkpoint knows its variant."""
 
 import contextlib
-import dataclasses
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
-from configs import davis16_finetune, davis17_finetune, demo, static_pretrain, static_pretrain_multi
 from ranet_jax.bank import start_bank
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_labels, find_box
 from ranet_jax.models import ablations
-from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.decoder import Decoder
 from ranet_jax.models.objective import compute_loss, predict
@@ -23,13 +19,9 @@ from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import Encoder, Features
 from ranet_jax.protocol import build
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.training import state as training
-from ranet_jax.training.recipe import check_recipe, flatten_config, make_model
-from ranet_jax.training.state import open_state, start_state
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network, build_model, describe_model
 from ranet_jax.weights.pytorch import export_tensors
-from ranet_jax.weights.storage import RunCheckpoints
 
 H, W, ROWS, COLUMNS, CHANNELS = 64, 96, 2, 3, 64
 POSITIONS = ROWS * COLUMNS
@@ -218,6 +210,10 @@ def example(n=1):
         batch[name] = np.zeros((1, H, W), np.uint8)
         for i in range(n):
             batch[name][:, 8:40, 10 + 30 * i : 35 + 30 * i] = i + 1
+    # Nothing follows the current frame.
+    batch["box"] = np.array([[0, 0, H, W]], np.int32)
+    batch["later_frames"] = np.zeros((1, 0, 2 * H, 2 * W, 3), np.uint8)
+    batch["later_labels"] = np.zeros((1, 0, 2 * H, 2 * W), np.uint8)
     return batch
 
 
@@ -309,99 +305,7 @@ def test_a_saved_variant_needs_no_flag(tmp_path):
     assert Segmenter.from_checkpoint(tmp_path / "variant").model == model
 
 
-RECIPES = (static_pretrain, davis16_finetune, static_pretrain_multi, davis17_finetune, demo)
-
-
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.__name__)
-def test_every_recipe_takes_every_variant(recipe):
-    assert describe_model(make_model(recipe.get_config())).items() >= {
-        "selection": "ranking", "use_previous": True, "activation": "sigmoid"
-    }.items()  # fmt: skip
-    for fields in VARIANTS:
-        config = recipe.get_config()
-        config.model.update(fields)
-        check_recipe(config)
-        model = make_model(config)
-        assert describe_model(model).items() >= fields.items()
-        assert model == dataclasses.replace(make_model(recipe.get_config()), **fields)
-
-
-@pytest.mark.parametrize("field", ["selection", "activation"])
-def test_unknown_variants_are_refused(field):
-    config = demo.get_config()
-    config.model[field] = "rank"
-    with pytest.raises(InputError, match=rf"model.{field} 'rank' is none of {config_of(field)}"):
-        check_recipe(config)
-
-
-def config_of(field):
-    return static_pretrain.get_config().model[field]
-
-
-def leaves(params):
-    return {
-        jax.tree_util.keystr(path): x for path, x in jax.tree_util.tree_leaves_with_path(params)
-    }
-
-
-def start_from(monkeypatch, then, now):
-    """The parameters a run starts with, those given to it by `init_from`, and newly drawn ones."""
-    before, model = tiny(selection=then), tiny(selection=now)
-    given = init_params(before, 5)
-    monkeypatch.setattr(training, "load_network", lambda _: Network(before, given, {}))
-    monkeypatch.setattr(training, "make_optimizer", lambda _: optax.identity())
-    config = demo.get_config()
-    config.init_from = "before"
-    found = start_state(model, config).params  # which checks names and shapes
-    return leaves(found), leaves(given), leaves(init_params(model, config.seed))
-
-
-@pytest.mark.parametrize(("then", "now"), [("ranking", "spatial"), ("maximum", "maximum")])
-def test_an_ablation_starts_from_a_network_that_ranks(monkeypatch, capsys, then, now):
-    found, given, drawn = start_from(monkeypatch, then, now)
-    assert found.keys() == drawn.keys()
-    assert ("drawn anew" in capsys.readouterr().out) == (then != now)
-    for name, leaf in found.items():
-        anew = then != now and name.startswith("['decoder']['merge']['conv1']")
-        np.testing.assert_array_equal(leaf, (drawn if anew else given)[name], err_msg=name)
-
-
-def test_a_network_that_ranks_does_not_start_from_an_ablation(monkeypatch):
-    """Who forgets in stage 2 what was ablated in stage 1 is told so."""
-    with pytest.raises(InputError, match=r"init_from before does not fit its model: .*ranking"):
-        start_from(monkeypatch, "spatial", "ranking")
-
-
-def test_a_run_goes_on_with_the_network_it_was_started_with(tmp_path):
-    config = demo.get_config()
-    model = make_model(config)
-    description = {"model": describe_model(model), "config": flatten_config(config)}
-    state = start_state(model, config)
-    # Other numbers than those of a new start.
-    state = jax.tree.map(lambda x: x + 3, state)
-    with RunCheckpoints(tmp_path, description, keep=1, keep_best=1) as checkpoints:
-        checkpoints.save(3, state, None)
-    with RunCheckpoints(tmp_path, description, keep=1, keep_best=1) as checkpoints:
-        found = open_state(checkpoints, model, config, tmp_path)
-        config.model.use_previous = False
-        with pytest.raises(InputError, match=r"model\.use_previous is False and was True; choose"):
-            open_state(checkpoints, make_model(config), config, tmp_path)
-    assert int(found.step) == 3
-    expected = leaves(state)
-    assert leaves(found).keys() == expected.keys()
-    for name, leaf in leaves(found).items():
-        np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
-
-
 @pytest.mark.parametrize("fields", VARIANTS, ids=str)
 def test_variants_are_not_exported(fields):
     with pytest.raises(InputError, match="not what the released code computes"):
         export_tensors(Network(tiny(**fields), {}, {}))
-
-
-@pytest.mark.parametrize("selection", ["ranking", *ABLATIONS])
-def test_recipes_know_every_ablation(selection):
-    config = demo.get_config()
-    config.model.selection = selection
-    check_recipe(config)
-    assert make_model(config).selection == selection

@@ -10,7 +10,8 @@ import pytest
 
 from configs.static_pretrain import get_config
 from ranet_jax import online
-from ranet_jax.data.augment import Augmentation, make_static_example
+from ranet_jax.data.augment import make_static_example
+from ranet_jax.data.example import Augmentation
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import run as evaluation
 from ranet_jax.evaluation.run import Learning

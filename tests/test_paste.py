@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ranet_jax.data.augment import Augmentation, make_static_example
+from ranet_jax.data.augment import make_static_example
+from ranet_jax.data.example import Augmentation
 from ranet_jax.data.paste import paste_objects
 from tests.painting import (
     COLOURS,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ranet_jax.data import pipeline
-from ranet_jax.data.augment import Augmentation
+from ranet_jax.data.example import Augmentation
 from ranet_jax.data.pipeline import (
     Set,
     StaticDraw,
@@ -221,6 +221,21 @@ def test_video_examples_stay_in_their_video_and_within_reach():
             assert distance <= 5
             # Frame 20 of video a has no neighbour within reach: it is its own.
             assert (distance == 0) == (index == 4)
+
+
+def test_later_frames_go_on_from_the_previous_one_and_back_at_the_end():
+    videos = (VideoRecords("a", 0, (0, 1)), VideoRecords("b", 2, tuple(range(8))))
+    draw = VideoDraw(Frames(10), videos, Augmentation(later_frames=3), reach=5)
+    assert draw._find_later(videos[1], 3, 4) == [5, 6, 7]
+    assert draw._find_later(videos[1], 6, 4) == [2, 4, 6]
+    assert draw._find_later(videos[1], 7, 8) == [9, 8, 7]
+    assert draw._find_later(videos[1], 5, 5) == [6, 7, 8]
+    assert draw._find_later(videos[0], 0, 1) == [0, 1, 0]
+    Frames.read.clear()
+    example = draw(4, np.random.default_rng(0))
+    assert len(example.later_frames) == 3
+    nearby = Frames.read[2]
+    assert Frames.read[3:] == draw._find_later(videos[1], nearby, 4)
 
 
 def test_videos_kept_for_validation_are_never_drawn(monkeypatch, tmp_path):

@@ -132,6 +132,21 @@ def test_maps_come_in_descending_order_of_score():
     np.testing.assert_allclose(peaks, np.sort(similarity[0].max(axis=(1, 2)))[::-1][:KEPT], 1e-6)
 
 
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
+def test_the_maps_get_a_gradient_and_the_ranking_network_none(ranking_rule):
+    """What docs/training.md says: it only orders maps."""
+    module, variables, similarity, cells = make(ranking_rule, 2)
+
+    @functools.partial(jax.grad, argnums=(0, 1))
+    def differentiate(variables, similarity):
+        streams = module.apply(variables, similarity, jnp.asarray(cells)[None])
+        return sum(jnp.square(stream).sum() for stream in streams)
+
+    network, maps = differentiate(variables, similarity)
+    assert not any(leaf.any() for leaf in jax.tree.leaves(network))
+    assert maps.any()
+
+
 def test_correlation_and_cells_are_row_major():
     feature = np.random.default_rng(0).standard_normal((1, 4, 6, 7)).astype(np.float32)
     kernels = np.random.default_rng(1).standard_normal((1, POSITIONS, 7)).astype(np.float32)

@@ -20,7 +20,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_foreground, read_mask
 from tests.conftest import davis_file, needs_davis
-from tests.test_prepare import SIZE, draw_pair, write_clip, write_images
+from tests.prepare.images import SIZE, draw_pair, write_clip, write_images
 
 # Reads from a pickled source as a worker process does, and tells what that imported.
 WORKER = """

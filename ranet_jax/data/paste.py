@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from ranet_jax.data.augment import Augmentation
+from ranet_jax.data.example import Augmentation
 
 _TRIES = 8
 

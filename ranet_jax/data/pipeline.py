@@ -17,13 +17,9 @@ import cv2
 import grain
 import numpy as np
 
-from ranet_jax.data.augment import (
-    Augmentation,
-    Example,
-    make_static_example,
-    make_video_example,
-)
+from ranet_jax.data.augment import make_static_example, make_video_example
 from ranet_jax.data.davis import SPLITS
+from ranet_jax.data.example import Augmentation, Example
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.records import Source, VideoRecords, open_davis, open_saliency
 from ranet_jax.data.synthetic import generate_clip
@@ -114,7 +110,22 @@ class VideoDraw(NamedTuple):
             self.source[nearby].mask,
             self.augmentation,
             generator,
+            [self.source[later][:2] for later in self._find_later(video, nearby, index)],
         )
+
+    def _find_later(self, video: VideoRecords, nearby: int, index: int) -> list[int]:
+        """The frames after frame `index`, in the direction and at the pace of the previous one.
+
+        A video that ends is followed back.
+        """
+        pace, last = index - nearby or 1, len(video.numbers) - 1
+        found = []
+        for _ in range(self.augmentation.later_frames):
+            if not 0 <= index + pace - video.start <= last:
+                pace = -pace
+            index = min(max(index + pace, video.start), video.start + last)
+            found.append(index)
+        return found
 
 
 class ClipDraw(NamedTuple):
@@ -124,8 +135,9 @@ class ClipDraw(NamedTuple):
 
     def __call__(self, index: int, generator: np.random.Generator) -> Example:
         """Makes an example of a clip that the generator alone decides."""
-        frames, masks = generate_clip(generator, 12, self.augmentation.canvas)
-        current = int(generator.integers(1, len(frames)))
+        later = self.augmentation.later_frames
+        frames, masks = generate_clip(generator, 12 + later, self.augmentation.canvas)
+        current = int(generator.integers(1, len(frames) - later))
         return make_video_example(
             frames[0],
             masks[0],
@@ -134,6 +146,7 @@ class ClipDraw(NamedTuple):
             masks[current - 1],
             self.augmentation,
             generator,
+            [(frames[current + t], masks[current + t]) for t in range(1, later + 1)],
         )
 
 

@@ -155,10 +155,23 @@ def sample_frame(
         uint8, the canvas's size; what `geometry.box.cut_frame` makes of the warped image, but
         interpolated once.
     """
-    rows, columns = (
-        # Clamped to the box: at test time pixels outside it do not leak in.
-        np.clip(start + (np.arange(size) + 0.5) * ((end - start) / size) - 0.5, start, end - 1)
-        for size, start, end in zip(canvas, box[:2], box[2:], strict=True)
-    )
-    x, y = _locate(nodes, rows, columns)
+    x, y = _locate(nodes, *spread_pixels(box, canvas))
     return cv2.remap(image, x, y, cv2.INTER_LINEAR)
+
+
+def spread_pixels(box: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where the pixels of a picture lie that shows a box of the canvas.
+
+    Args:
+        box: of the part to show.
+        size: height and width of the picture.
+
+    Returns:
+        Rows and columns of the canvas, float: half-pixel, and clamped to the box, because at test
+        time pixels outside it do not leak in.
+    """
+    rows, columns = (
+        np.clip(start + (np.arange(count) + 0.5) * ((end - start) / count) - 0.5, start, end - 1)
+        for count, start, end in zip(size, box[:2], box[2:], strict=True)
+    )
+    return rows, columns

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
 from ranet_jax.compilation import keep_compiled
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
+from ranet_jax.evaluation.report import compare_methods
 from ranet_jax.evaluation.scoring import score_sequence
-from ranet_jax.machine import describe_machine
+from ranet_jax.machine import describe_processor
 from ranet_jax.media.masks import read_mask
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video import open_video
@@ -103,14 +102,7 @@ def main() -> None:
     keep_compiled()
     out = Path("out") / "demo"
     scores = run_demo(Segmenter.pretrained(), CLIP, out)
-    machine = describe_machine()
-    table = Table("Method", "J", "F", "J&F", title=f"{CLIP.name}, on {machine['processor']}")
-    for method, measures in scores.items():
-        names = ("J-Mean", "F-Mean", "J&F-Mean")
-        table.add_row(method, *(f"{measures[name]:.3f}" for name in names))
-    Console().print(table)
-    with (out / "table.txt").open("w") as file:
-        Console(file=file, width=100).print(table)
+    compare_methods(scores, f"{CLIP.name}, on {describe_processor()}", out / "table.txt")
     first = CLIP.with_name(f"{CLIP.stem}-masks") / "000000.png"
     print(f"look at {out}/overlay.mp4, {out}/result.png and {out}/masks; now a video of your own:")
     print(f"    python -m ranet_jax.segment {_name(CLIP)} --mask {_name(first)} --out out/mine")

@@ -17,7 +17,7 @@ from ranet_jax.network_flags import (
     choose_network,
     set_up_computation,
 )
-from ranet_jax.online import RATE
+from ranet_jax.online_flags import add_online_flags
 from ranet_jax.segmenter import Segmenter
 
 
@@ -41,14 +41,7 @@ def main() -> None:
     add("--out", type=Path, help="where all results go (default: out/SPLIT)")
     add("--sequences", type=lambda names: names.split(","), help="a,b: only these")
     add("--max-frames", type=int, help="only this many frames of each sequence")
-    add(
-        "--online-steps",
-        type=int,
-        default=0,
-        help="learn each first frame for this many steps before segmenting (default: 0, none)",
-    )
-    add("--online-rate", type=float, default=RATE, help=f"of this learning (default: {RATE:g})")
-    add("--seed", type=int, default=0, help="of this learning (default: 0)")
+    add_online_flags(parser)
     add("--results", type=Path, help="score the masks in this folder, no network")
     args = parser.parse_args()
     if args.checkpoint and args.results:

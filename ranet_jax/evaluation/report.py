@@ -39,6 +39,10 @@ def write_csv(folder: Path, split_set: str, results: Mapping[str, list[Scores]])
     )
 
 
+MEANS = {"J-Mean": "J", "F-Mean": "F", "J&F-Mean": "J&F"}
+"""The measures that tables on the screen have, and how these call them."""
+
+
 def print_table(results: Mapping[str, list[Scores]]) -> None:
     """Prints the mean measures of every sequence and the seven numbers of the whole set.
 
@@ -46,12 +50,11 @@ def print_table(results: Mapping[str, list[Scores]]) -> None:
         results: the scores of objects 1..N of every sequence, in the order of the rows.
     """
     sequences = Table("Sequence", title="Means over objects")
-    columns = {"J-Mean": "J", "F-Mean": "F", "J&F-Mean": "J&F"}
-    for column in columns.values():
+    for column in MEANS.values():
         sequences.add_column(column, justify="right")
     for sequence, objects in results.items():
         measures = average(objects)
-        sequences.add_row(sequence, *(_format(measures[name]) for name in columns))
+        sequences.add_row(sequence, *(_format(measures[name]) for name in MEANS))
 
     overall = Table("Measure", title="Overall")
     overall.add_column("Value", justify="right")
@@ -61,6 +64,22 @@ def print_table(results: Mapping[str, list[Scores]]) -> None:
     console = Console()
     console.print(sequences)
     console.print(overall)
+
+
+def compare_methods(scores: Mapping[str, Mapping[str, float]], title: str, path: Path) -> None:
+    """Prints the mean measures of several methods as a table, and writes it into a file.
+
+    Args:
+        scores: the seven measures of each method, by its name.
+        title: of the table.
+        path: the file; its folder must exist.
+    """
+    table = Table("Method", *MEANS.values(), title=title)
+    for method, measures in scores.items():
+        table.add_row(method, *(_format(measures[name]) for name in MEANS))
+    Console().print(table)
+    with path.open("w") as file:
+        Console(file=file, width=100).print(table)
 
 
 def write_summary(path: Path, summary: Mapping[str, object]) -> None:

@@ -11,7 +11,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import ArrayLike
 
-from ranet_jax.data.augment import Augmentation, make_static_example
+from ranet_jax.data.augment import make_static_example
+from ranet_jax.data.example import Augmentation
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.geometry.canvas import Canvas

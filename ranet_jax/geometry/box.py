@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-MARGIN = 1.5
-"""Box side over mask side."""
+from ranet_jax.geometry.margin import MARGIN
 
 
 @functools.cache

@@ -6,8 +6,7 @@ A box is int [4]: y0, x0, y1, x1, ends excluded.
 import cv2
 import numpy as np
 
-# Box side over mask side, as `geometry.box.MARGIN`, which cannot be imported here without jax.
-MARGIN = 1.5
+from ranet_jax.geometry.margin import MARGIN
 
 
 def _clamp(

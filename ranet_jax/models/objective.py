@@ -1,11 +1,14 @@
 """What every training minimises, online learning too, and what it predicts meanwhile."""
 
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
+from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.losses import dice_loss, segmentation_loss
 from ranet_jax.models.ranet import RANet
@@ -28,14 +31,33 @@ def predict(
     Returns:
         Logits [b, slots, h, w], and which slots are in use, bool [b, slots].
     """
+    kernels, cells = encode_template(model, params, batch, slots, dtype)
+    return segment_frame(model, params, kernels, cells, batch, dtype), cells.any(axis=-1)
+
+
+def encode_template(
+    model: RANet, params: Any, batch: dict[str, Array], slots: int, dtype: DTypeLike
+) -> tuple[Array, Array]:
+    """Kernels [b, positions, c] and cells [b, slots, positions] of the templates of examples."""
     wide = jnp.promote_types(dtype, jnp.float32)
-    variables = {"params": params}
-    kernels = model.apply(variables, normalize_frame(batch["template"], dtype), method="template")
-    cells = pool_mask(split_labels(batch["template_labels"], slots, wide))
-    previous = split_labels(batch["previous"], slots, wide)
-    frame = normalize_frame(batch["frame"], dtype)
-    logits: Any = model.apply(variables, kernels, cells, frame, previous)
-    return logits, cells.any(axis=-1)
+    template = normalize_frame(batch["template"], dtype)
+    kernels: Any = model.apply({"params": params}, template, method="template")
+    return kernels, pool_mask(split_labels(batch["template_labels"], slots, wide))
+
+
+def segment_frame(
+    model: RANet,
+    params: Any,
+    kernels: Array,
+    cells: Array,
+    seen: dict[str, Array],
+    dtype: DTypeLike,
+) -> Array:
+    """Logits [b, slots, h, w] of frames, from "frame" [b, h, w, 3] and "previous" [b, h, w]."""
+    previous = split_labels(seen["previous"], cells.shape[1], cells.dtype)
+    frame = normalize_frame(seen["frame"], dtype)
+    logits: Any = model.apply({"params": params}, kernels, cells, frame, previous)
+    return logits
 
 
 def predict_labels(
@@ -68,6 +90,10 @@ def compute_loss(
 ) -> Array:
     """The mean loss of training examples, what every training and online learning minimises.
 
+    Where later frames follow the current one, the network goes on through them as it does through a
+    video: it gets what it made of the frame before as previous mask, and meets its own faults. No
+    gradient goes back through these masks.
+
     The arguments are those of `predict`, and:
 
     Args:
@@ -79,10 +105,49 @@ def compute_loss(
         dice_weight: how much `dice_loss` counts beside the cross-entropy; 0 as in the paper.
 
     Returns:
-        A scalar, float32 or wider; see `segmentation_loss`.
+        A scalar, float32 or wider; see `segmentation_loss`. All frames count alike.
     """
-    logits, present = predict(model, params, batch, slots, dtype)
-    loss = segmentation_loss(logits, batch["labels"], present, model.activation)
-    if dice_weight:
-        loss += dice_weight * dice_loss(logits, batch["labels"], present, model.activation)
-    return loss.mean()
+    frames = batch["later_frames"].shape[1]
+    kernels, cells = encode_template(model, params, batch, slots, dtype)
+    present = cells.any(axis=-1)
+    seen, box = {name: batch[name] for name in ("frame", "previous", "labels")}, batch["box"]
+    total = jnp.zeros((), cells.dtype)
+    for t in range(1 + frames):
+        logits = segment_frame(model, params, kernels, cells, seen, dtype)
+        loss = segmentation_loss(logits, seen["labels"], present, model.activation)
+        if dice_weight:
+            loss += dice_weight * dice_loss(logits, seen["labels"], present, model.activation)
+        total += loss.mean()
+        if t < frames:
+            later = batch["later_frames"][:, t], batch["later_labels"][:, t]
+            made = jax.lax.stop_gradient(logits.astype(cells.dtype)), present
+            seen, box = jax.vmap(partial(_move_on, model))(*made, box, *later)
+    return total / (1 + frames)
+
+
+def _move_on(
+    model: RANet, logits: Array, present: Array, box: Array, frame: Array, labels: Array
+) -> tuple[dict[str, Array], Array]:
+    """Cuts the next frame of one example, as `protocol` does, with what was made of the last one.
+
+    Args:
+        model: the network.
+        logits: of the last frame, [n, h, w].
+        present: which slots are in use, bool [n].
+        box: that the last frame was cut to.
+        frame: uint8 RGB, the next one on the frame canvas.
+        labels: uint8, its true labels there.
+
+    Returns:
+        What the network gets, and the box of it.
+    """
+    probability = jnp.moveaxis(find_probability(logits, present, model.activation), 0, -1)
+    pasted = paste_probability(probability, box, (labels.shape[0], labels.shape[1]))
+    previous = choose_labels(pasted, model.activation)
+    box = find_box(previous > 0)
+    cut = cut_frame(frame.astype(logits.dtype), box, model.canvas)
+    return {
+        "frame": cut,
+        "previous": cut_labels(previous, box, model.canvas),
+        "labels": cut_labels(labels, box, model.canvas),
+    }, box

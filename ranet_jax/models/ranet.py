@@ -1,5 +1,6 @@
 """RANet: a pure function of (params, template, current frame, previous masks)."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
@@ -207,8 +208,12 @@ NAMED_MODELS = {"compact": compact_ranet, "small": small_ranet}
 """Networks of the family that are no RANet of a ResNet's depth alone."""
 
 
+@functools.cache
 def abstract_params(model: RANet) -> Any:
-    """The parameter tree of a network with shapes and dtypes alone."""
+    """The parameter tree of a network with shapes and dtypes alone.
+
+    Kept, because tracing a deep network takes a second and a start asks for it several times.
+    """
     h, w = model.canvas
     kernels, cells = jnp.zeros((1, model.positions, 8 * model.head_width)), (1, 1, model.positions)
     inputs = kernels, jnp.zeros(cells), jnp.zeros((1, h, w, 3)), jnp.zeros((1, 1, h, w))
@@ -235,14 +240,12 @@ def init_params(model: RANet, seed: int) -> Any:
 
     def draw(path: tuple, leaf: jax.ShapeDtypeStruct) -> Array:
         if [key.key for key in path[:3]] == ["ranking", "network", "conv2"]:
-            return jnp.zeros(leaf.shape, jnp.float32)
-        if path[-1].key == "kernel":  # [h, w, in, out]
+            values = np.zeros(leaf.shape)
+        elif path[-1].key == "kernel":  # [h, w, in, out]
             deviation = np.sqrt(2 / np.prod(leaf.shape[:-1]))
-            return jnp.float32(deviation * generator.standard_normal(leaf.shape, np.float32))
-        return (
-            jnp.ones(leaf.shape, jnp.float32)
-            if path[-1].key == "scale"
-            else jnp.zeros(leaf.shape, jnp.float32)
-        )
+            values = deviation * generator.standard_normal(leaf.shape, np.float32)
+        else:
+            values = (np.ones if path[-1].key == "scale" else np.zeros)(leaf.shape)
+        return jnp.asarray(values, jnp.float32)
 
     return jax.tree_util.tree_map_with_path(draw, abstract_params(model))

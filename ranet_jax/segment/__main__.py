@@ -19,7 +19,8 @@ from ranet_jax.network_flags import (
     choose_network,
     set_up_computation,
 )
-from ranet_jax.online import RATE, OnlineLearner
+from ranet_jax.online import OnlineLearner
+from ranet_jax.online_flags import add_online_flags
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segment.many import Entry, is_list, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
@@ -96,14 +97,7 @@ def main() -> None:
     add("--probabilities", action="store_true", help="write them too, as 8-bit grey PNGs")
     add("--resize-mask", action="store_true", help="resize masks that have not the frames' size")
     add("--max-frames", type=int, help="stop after so many; a camera has no other end")
-    add(
-        "--online-steps",
-        type=int,
-        default=0,
-        help="learn the first frame for so many steps beforehand (default: 0, none)",
-    )
-    add("--online-rate", type=float, default=RATE, help=f"of this learning (default: {RATE:g})")
-    add("--seed", type=int, default=0, help="of this learning (default: 0)")
+    add_online_flags(parser)
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace results in --out")
     existing.add_argument("--resume", action="store_true", help="go on with results in --out")

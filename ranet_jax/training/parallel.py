@@ -74,7 +74,11 @@ def mean_over_devices(tree: Any) -> Any:
 def split_over_devices(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Cuts the local batch [b, ...] into one part a local device, [devices, b / devices, ...]."""
     devices = jax.local_device_count()
-    return {name: array.reshape(devices, -1, *array.shape[1:]) for name, array in batch.items()}
+    # Not -1, which says nothing of an array without later frames: it has no elements.
+    return {
+        name: array.reshape(devices, len(array) // devices, *array.shape[1:])
+        for name, array in batch.items()
+    }
 
 
 def is_true_anywhere(flag: bool) -> bool:

@@ -1,36 +1,19 @@
-"""What a recipe says: checked, turned into network, data and augmentation, and compared."""
+"""What a recipe says: checked, and turned into network, data and augmentation."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-import flax.traverse_util
 import ml_collections
 
 from ranet_jax.data import pipeline
-from ranet_jax.data.augment import Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.data.davis import SPLITS
+from ranet_jax.data.example import Augmentation
 from ranet_jax.errors import InputError
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.ranet import NAMED_MODELS, RANet
 from ranet_jax.models.resnet import RESNET_BLOCKS
 from ranet_jax.training import parallel
 from ranet_jax.training.optimizer import make_schedule
-
-FREE_FIELDS = (
-    "log_every",
-    "save_every",
-    "sheet_every",
-    "keep",
-    "keep_best",
-    "validation",
-    "data.workers",
-    "data.data_dir",
-)
-"""What may change when a run goes on, because the result does not depend on it.
-
-A name stands for all fields below it."""
 
 CHOICES = {
     "model.name": (*(f"resnet{depth}" for depth in RESNET_BLOCKS), *NAMED_MODELS),
@@ -100,38 +83,3 @@ def open_sets(config: ml_collections.ConfigDict, canvas: tuple[int, int]) -> lis
         config.data.reach,
         config.data.left_out,
     )
-
-
-def flatten_config(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """A recipe as JSON: plain values by their dotted names."""
-    nested = json.loads(config.to_json_best_effort())
-    return flax.traverse_util.flatten_dict(nested, sep=".")
-
-
-def check_same_run(config: ml_collections.ConfigDict, written: dict[str, Any], work: Path) -> None:
-    """Refuses to go on with a run by another recipe; here is what counts as the same run.
-
-    Args:
-        config: the recipe.
-        written: the run's, by `flatten_config`, with which it was started.
-        work: folder of the run.
-
-    Raises:
-        InputError: names the fields that differ, but for `FREE_FIELDS`.
-    """
-    now = flatten_config(config)
-    differing = [
-        f"{name} is {now.get(name)!r} and was {written.get(name)!r}"
-        for name in sorted(now.keys() | written.keys())
-        if now.get(name) != written.get(name) and not _is_free(name)
-    ]
-    if differing:
-        raise InputError(
-            f"{work} holds a run of another recipe: {'; '.join(differing)}; choose another "
-            f"--workdir (with --config.init_from={work} to go on from its weights)"
-        )
-
-
-def _is_free(name: str) -> bool:
-    """Whether a field may change when a run goes on."""
-    return any(name == free or name.startswith(f"{free}.") for free in FREE_FIELDS)

@@ -11,8 +11,8 @@ from jax import Array
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.training.identity import check_same_run
 from ranet_jax.training.optimizer import make_optimizer
-from ranet_jax.training.recipe import check_same_run
 from ranet_jax.weights.checkpoint import RUN_FOLDER, load_network
 from ranet_jax.weights.network import check_params
 from ranet_jax.weights.storage import RunCheckpoints
@@ -83,8 +83,12 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
             params = network.params
         check_params(params, model, f"init_from {path}")
     params = jax.tree.map(jnp.asarray, params)
-    ema_params = jax.tree.map(jnp.copy, params)
-    return TrainState(jnp.int32(0), params, ema_params, make_optimizer(config).init(params))
+
+    @jax.jit  # one program; leaf after leaf, each shape would be compiled by itself
+    def start(params: Any) -> tuple[Any, Any]:
+        return jax.tree.map(jnp.copy, params), make_optimizer(config).init(params)
+
+    return TrainState(jnp.int32(0), params, *start(params))
 
 
 def replace_entry(params: Any, drawn: Any) -> Any:

@@ -47,7 +47,8 @@ def make_update(
         if config.accumulate == 1:  # without a loop, in which XLA's convolutions on the CPU crawl
             return compute(params, batch)
         parts = jax.tree.map(
-            lambda x: x.reshape(config.accumulate, -1, *x.shape[1:]), batch
+            lambda x: x.reshape(config.accumulate, len(x) // config.accumulate, *x.shape[1:]),
+            batch,
         )  # [accumulate, b, ...]
 
         def add_part(total: Any, part: dict[str, Array]) -> tuple[Any, None]:

@@ -15,6 +15,12 @@ from ranet_jax.weights.tensors import read_tensors
 
 BACKBONE = "base_model."
 
+WRAPPER = "module."
+"""Before every name of a network that was saved as it was trained on several devices."""
+
+STATISTICS = ("num_batches_tracked", "running_mean", "running_var")
+"""What BatchNorm remembers of training, which has no place in instance normalisation."""
+
 HEAD = {
     "L3.2": "encoder/reduce3/conv",
     "L4.2": "encoder/reduce4/conv",
@@ -129,6 +135,13 @@ def _torch_shapes(model: RANet) -> dict[str, tuple[int, ...]]:
     }
 
 
+def _strip_names(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors under the names of the network alone, without what it has no use for."""
+    if tensors and all(name.startswith(WRAPPER) for name in tensors):
+        tensors = {name.removeprefix(WRAPPER): array for name, array in tensors.items()}
+    return {name: array for name, array in tensors.items() if not name.endswith(STATISTICS)}
+
+
 def _guess_blocks(names: list[str]) -> tuple[int, ...]:
     """The known ResNet whose blocks are nearest to those named; missing ones are reported later."""
     counts = [
@@ -156,7 +169,7 @@ def import_network(path: Path, ranking_rule: str) -> Network:
         InputError: names every missing, extra and misshapen tensor, and those with numbers that are
             not finite.
     """
-    tensors = read_tensors(path)
+    tensors = _strip_names(read_tensors(path))
     unused = {}
     if any(name.startswith(BACKBONE) for name in tensors):
         names = [name.removeprefix(BACKBONE) for name in tensors if name.startswith(BACKBONE)]

@@ -23,7 +23,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
             `.safetensors`, or `.npz`.
 
     Returns:
-        float32 arrays by name; wrappers such as `state_dict` and `module.` are taken off.
+        float32 arrays by name.
 
     Raises:
         InputError: missing, unreadable, or holding something else than tensors of numbers.
@@ -45,15 +45,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         raise
     except _DAMAGE as error:
         raise InputError(f"{path} is damaged or not what its ending says ({error})") from None
-    if tensors and all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): array for name, array in tensors.items()}
-    # BatchNorm's running statistics have no place in instance normalisation.
-    dropped = ("num_batches_tracked", "running_mean", "running_var")
-    return {
-        name: array.astype(np.float32)
-        for name, array in tensors.items()
-        if not name.endswith(dropped)
-    }
+    return {name: array.astype(np.float32) for name, array in tensors.items()}
 
 
 def _check_binary(path: Path) -> None:

@@ -1,12 +1,13 @@
 """The files and the table an evaluation leaves, to the letter."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from ranet_jax.evaluation.metrics import Scores
-from ranet_jax.evaluation.report import print_table, write_csv, write_summary
+from ranet_jax.evaluation.report import compare_methods, print_table, write_csv, write_summary
 
 
 @pytest.fixture
@@ -69,3 +70,16 @@ def test_summary_is_sorted_json_and_replaced_whole(tmp_path):
     write_summary(path, {"frames": 13})
     assert path.read_text() == '{\n  "frames": 13\n}\n'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_methods_are_compared_on_the_screen_and_in_a_file(tmp_path, capsys):
+    zeros = dict.fromkeys(("J-Recall", "J-Decay", "F-Recall", "F-Decay"), 0.0)
+    means = {"J-Mean": 0.5, "F-Mean": 0.25, "J&F-Mean": 0.375}
+    methods = {"first": zeros | means, "second": zeros | dict.fromkeys(means, 0.9)}
+    compare_methods(methods, "a clip", tmp_path / "table.txt")
+    for text in (capsys.readouterr().out, (tmp_path / "table.txt").read_text()):
+        lines = [line.replace("│", " ").split() for line in text.splitlines()]
+        assert lines[0] == ["a", "clip"]
+        assert ["first", "0.500", "0.250", "0.375"] in lines
+        assert ["second", "0.900", "0.900", "0.900"] in lines
+        assert re.search(r"Method +. J +. F +. J&F", text)

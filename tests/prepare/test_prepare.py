@@ -1,11 +1,8 @@
-"""Preparing sets: what is left out, what is refused, and what a killed run leaves."""
+"""Preparing sets: what is left out, and what is refused."""
 
-import fcntl
 import shutil
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,83 +11,15 @@ from PIL import Image
 from ranet_jax.data.prepare import __main__ as command
 from ranet_jax.data.prepare.training_sets import LAYOUTS, prepare
 from ranet_jax.data.records import find_versions, next_version, open_davis, open_saliency
-from ranet_jax.data.synthetic import write_davis
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.media.images import read_frame
-
-SIZE = (24, 32)
-
-# Prepares a set and sends itself a signal at a chosen point.
-STRIKE = """
-import os, sys
-from pathlib import Path
-import tensorflow_datasets as tfds
-from ranet_jax.data.prepare import __main__ as command, builder, training_sets
-
-point, number = sys.argv.pop(1), int(sys.argv.pop(1))
-owner, name = {
-    "reading": (Path, "read_bytes"),
-    "written": (tfds.core.DatasetInfo, "write_to_directory"),
-    "renamed": (training_sets.shutil, "rmtree"),
-}[point]
-function = getattr(owner, name)
-
-def strike(*args, **kwargs):
-    if point == "renamed" or (point == "reading" and args[0].name == "5.jpg"):
-        os.kill(os.getpid(), number)
-    result = function(*args, **kwargs)
-    if point == "written":
-        os.kill(os.getpid(), number)
-    return result
-
-setattr(owner, name, strike)
-builder._PART_BYTES = 4000  # Parts before that of the fifth image are on disk by then.
-command.main()
-"""
-
-
-def draw_pair(seed: int, size: tuple[int, int] = SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """An image of noise, and a mask of 0 and 255 with a part of both."""
-    image = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
-    mask = np.zeros(size, np.uint8)
-    mask[4:12, 3 + seed % 8 : 20] = 255
-    return image, mask
-
-
-def write_images(source: Path, count: int, images: str = "images", masks: str = "masks") -> None:
-    """Writes a saliency set: 0.jpg, 1.jpg, ... and masks of the same names."""
-    for folder in (source / images, source / masks):
-        folder.mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        image, mask = draw_pair(index)
-        Image.fromarray(image).save(source / images / f"{index}.jpg")
-        Image.fromarray(mask).save(source / masks / f"{index}.png")
-
-
-def write_clip(root: Path, name: str, frames: int, image_set: str = "train") -> None:
-    """Writes a sequence of noise with objects 1 and 2, laid out like DAVIS-2017."""
-    pairs = [draw_pair(seed) for seed in range(frames)]
-    masks = np.stack([np.where(mask, 1, 0) for _, mask in pairs]).astype(np.uint8)
-    masks[:, 14:20, 4:9] = 2
-    write_davis(root, name, np.stack([image for image, _ in pairs]), masks, image_set)
+from tests.prepare.images import SIZE, draw_pair, list_tree, write_clip, write_images
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
     """Runs the command in a process of its own."""
     line = [sys.executable, "-m", "ranet_jax.data.prepare", *map(str, arguments)]
     return subprocess.run(line, capture_output=True, text=True)
-
-
-def strike(point: str, number: signal.Signals, *arguments: object) -> subprocess.CompletedProcess:
-    """Runs the command in a process of its own that sends itself a signal."""
-    line = [sys.executable, "-c", STRIKE, point, str(number.value), *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True)
-
-
-def list_tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder and what is in it, but for the lock."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -308,66 +237,6 @@ def test_only_records_are_left(tmp_path):
     prepare("mine", tmp_path / "raw", tmp_path / "tfds")
     assert [path.name for path in (tmp_path / "tfds").iterdir()] == ["segmentation"]
     assert [path.name for path in (tmp_path / "tfds/segmentation/mine").iterdir()] == ["1.0.0"]
-
-
-def test_two_runs_do_not_write_at_once(tmp_path):
-    write_images(tmp_path / "raw", 2)
-    folder = tmp_path / "segmentation/mine"
-    folder.mkdir(parents=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="another process is writing"):
-            prepare("mine", tmp_path / "raw", tmp_path)
-    prepare("mine", tmp_path / "raw", tmp_path)
-    assert len(open_saliency(tmp_path, "mine")) == 2
-
-
-@pytest.mark.parametrize("point", ["reading", "written"])
-def test_killed_run_leaves_nothing_to_read(tmp_path, point):
-    write_images(tmp_path / "raw", 8)
-    arguments = ("mine", "--source", tmp_path / "raw", "--data-dir", tmp_path)
-    assert strike(point, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
-    (unfinished,) = (tmp_path / "segmentation/mine").glob("incomplete.*")
-    assert any(unfinished.iterdir())
-    with pytest.raises(InputError, match="has no prepared mine"):
-        open_saliency(tmp_path, "mine")
-    prepare("mine", tmp_path / "raw", tmp_path)
-    assert len(open_saliency(tmp_path, "mine")) == 8
-    assert not unfinished.exists()
-
-
-@pytest.mark.parametrize("point", ["reading", "written"])
-def test_killed_overwriting_leaves_the_old(tmp_path, point):
-    write_images(tmp_path / "raw", 6)
-    prepare("mine", tmp_path / "raw", tmp_path)
-    old = list_tree(find_versions(tmp_path, "mine")[-1])
-    write_images(tmp_path / "raw", 8)
-    arguments = ("mine", "--source", tmp_path / "raw", "--data-dir", tmp_path, "--overwrite")
-    assert strike(point, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
-    assert list_tree(find_versions(tmp_path, "mine")[-1]) == old
-    assert len(open_saliency(tmp_path, "mine")) == 6
-
-
-def test_killed_between_new_and_old_leaves_the_new(tmp_path):
-    write_images(tmp_path / "raw", 6)
-    prepare("mine", tmp_path / "raw", tmp_path)
-    write_images(tmp_path / "raw", 8)
-    arguments = ("mine", "--source", tmp_path / "raw", "--data-dir", tmp_path, "--overwrite")
-    assert strike("renamed", signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
-    assert len(find_versions(tmp_path, "mine")) == 2
-    assert len(open_saliency(tmp_path, "mine")) == 8
-    prepare("mine", tmp_path / "raw", tmp_path, overwrite=True)
-    assert [folder.name for folder in find_versions(tmp_path, "mine")] == ["1.0.2"]
-
-
-def test_interrupt_ends_with_a_line_and_cleans_up(tmp_path):
-    write_images(tmp_path / "raw", 8)
-    arguments = ("mine", "--source", tmp_path / "raw", "--data-dir", tmp_path)
-    result = strike("reading", signal.SIGINT, *arguments)
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == f"interrupted; nothing new in {tmp_path}"
-    assert "Traceback" not in result.stderr
-    assert list_tree(tmp_path / "segmentation") == {}
 
 
 def test_command_line(tmp_path):

@@ -1,0 +1,32 @@
+"""The network that ships, third leg: three frames in a row, against drift.
+
+    python train.py --config configs/compact_in_a_row.py --workdir runs/compact_in_a_row
+
+On the second and the third frame the previous mask is what the network made of the frame before, as
+at test time. Needs: the run of `compact_objects.py` in runs/compact_objects, and its data.
+`--config.init_from=ranet_jax/weights/compact.safetensors` starts from the weights that ship.
+Expected score: not measured yet.
+"""
+
+import ml_collections
+
+from configs import compact_objects
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The recipe: what differs from the second leg."""
+    config = compact_objects.get_config()
+    config.init_from = "runs/compact_objects"
+    config.steps = 500
+    config.batch_size = 4  # of three frames and a template each
+    config.augmentation.later_frames = 2
+    config.video_augmentation.later_frames = 2
+    config.optimizer.learning_rate = 2e-4
+    config.optimizer.frozen_stages = 3
+    config.optimizer.warmup = 20
+    config.optimizer.ema_decay = 0.99
+    config.data.sets = ml_collections.ConfigDict(
+        {"duts-tr": 0.36, "ecssd": 0.04, "davis16-train": 0.6}
+    )
+    config.validation.every = 100
+    return config

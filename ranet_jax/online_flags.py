@@ -1,0 +1,18 @@
+"""The flags of online learning, the same for every command that offers it."""
+
+import argparse
+
+from ranet_jax.online import RATE
+
+
+def add_online_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds `--online-steps`, `--online-rate` and `--seed`, which `OnlineLearner` takes."""
+    add = parser.add_argument
+    add(
+        "--online-steps",
+        type=int,
+        default=0,
+        help="learn the first frame for so many steps before segmenting (default: 0, none)",
+    )
+    add("--online-rate", type=float, default=RATE, help=f"of this learning (default: {RATE:g})")
+    add("--seed", type=int, default=0, help="of this learning (default: 0)")

@@ -1,0 +1,94 @@
+"""A visit: the video that was sent, and its results, without a page."""
+
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import av
+import numpy as np
+import pytest
+
+from ranet_jax.app import visit as visits
+from ranet_jax.app.visit import Visit
+from ranet_jax.errors import InputError
+from tests.app.clips import FRAMES, SIZE, segmenter, write_clip
+
+
+@pytest.fixture
+def visit(tmp_path):
+    (tmp_path / "served").mkdir()
+    return Visit(tmp_path / "served", write_clip(tmp_path / "clip.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("MAX_FRAMES", FRAMES - 1, "clip.mp4 has 6 frames, but the page takes up to 5; cut it"),
+        ("MAX_PIXELS", 90 * 160 - 1, "clip.mp4 has frames of 160 x 90, but the page takes up to"),
+    ],
+)
+def test_too_long_or_too_large(visit, monkeypatch, limit, value, message):
+    assert visit.read_first().shape == (*SIZE, 3)
+    monkeypatch.setattr(visits, limit, value)
+    with pytest.raises(InputError) as raised:
+        visit.read_first()
+    assert visit.name_files(str(raised.value)).startswith(message)
+
+
+def test_stop_keeps_what_is_finished(visit, tmp_path):
+    assert not (tmp_path / "clip.mp4").exists(), "an upload has one place only"
+    visit.read_first()
+    visit.prepare(np.ones(SIZE, np.uint8))
+    with ThreadPoolExecutor(1) as device:
+        visit.stop()
+        visit.start(device, segmenter()).result()
+        with zipfile.ZipFile(visit.archive) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".png")]
+        assert 1 <= len(names) < FRAMES
+        with av.open(str(visit.overlay)) as overlay:
+            assert len(list(overlay.decode(video=0))) == len(names)
+        first = visit.results
+        visit.prepare(np.ones(SIZE, np.uint8))
+        visit.start(device, segmenter()).result()
+        assert not first.exists()
+        assert visit.finished == FRAMES
+        visit.close()
+    assert list((tmp_path / "served").iterdir()) == []
+
+
+def test_a_video_that_breaks_off_keeps_what_is_finished(visit):
+    whole = write_clip(visit.video, frames=20).read_bytes()
+    visit.read_first()
+    visit.video.write_bytes(whole[: len(whole) // 2])
+    visit.prepare(np.ones(SIZE, np.uint8))
+    with ThreadPoolExecutor(1) as device:
+        failure = visit.start(device, segmenter()).exception()
+    assert isinstance(failure, InputError)
+    assert visit.name_files(str(failure)).startswith(f"frame {visit.finished} of clip.mp4")
+    with zipfile.ZipFile(visit.archive) as archive:
+        masks = [name for name in archive.namelist() if name.endswith(".png")]
+    assert 0 < len(masks) == visit.finished < 20
+
+
+@pytest.mark.parametrize("frames", [4, 5])
+def test_a_video_of_unknown_length_is_cut_with_a_word(visit, monkeypatch, frames):
+    """A Matroska file does not say how many frames it has."""
+    monkeypatch.setattr(visits, "MAX_FRAMES", 4)
+    visit.video = visit.folder / "clip.mkv"
+    with av.open(str(visit.video), "w") as container:
+        stream = container.add_stream("libx264", 10, width=SIZE[1], height=SIZE[0])
+        for _ in range(frames):
+            picture = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode())
+    visit.read_first()
+    assert visit.frame_count is None
+    visit.prepare(np.ones(SIZE, np.uint8))
+    with ThreadPoolExecutor(1) as device:
+        failure = visit.start(device, segmenter()).exception()
+    with zipfile.ZipFile(visit.archive) as archive:
+        assert len([name for name in archive.namelist() if name.endswith(".png")]) == 4
+    if frames == 4:
+        assert failure is None
+    else:
+        expected = "clip.mkv has more than 4 frames; the page took the first 4; "
+        assert visit.name_files(str(failure)).startswith(expected)

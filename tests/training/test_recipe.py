@@ -1,0 +1,125 @@
+"""The recipes: complete, checked before anything is written, and open to every ablation."""
+
+import dataclasses
+import sys
+
+import pytest
+
+from configs import (
+    davis16_finetune,
+    davis16_hour,
+    davis17_finetune,
+    demo,
+    static_hour,
+    static_pretrain,
+    static_pretrain_multi,
+)
+from ranet_jax.data.damage import Damage
+from ranet_jax.data.example import Augmentation
+from ranet_jax.errors import InputError
+from ranet_jax.models.ablations import ABLATIONS
+from ranet_jax.training.loop import train
+from ranet_jax.training.optimizer import make_schedule
+from ranet_jax.training.recipe import check_recipe, make_augmentation, make_model
+from ranet_jax.weights.network import describe_model
+from tests.conftest import ROOT
+from tests.test_ablations import VARIANTS
+from tests.training.runs import tiny_config, try_command
+
+RECIPES = (
+    static_pretrain,
+    davis16_finetune,
+    static_pretrain_multi,
+    davis17_finetune,
+    static_hour,
+    davis16_hour,
+    demo,
+)
+
+
+def test_every_recipe_is_complete_and_says_what_it_needs():
+    for recipe in RECIPES:
+        config = recipe.get_config()
+        model = make_model(config)
+        for section in (config.augmentation, config.video_augmentation):
+            fields = {field.name for field in dataclasses.fields(Augmentation)}
+            assert set(section.keys()) == fields - {"canvas"}, recipe.__name__
+            damage = {field.name for field in dataclasses.fields(Damage)}
+            assert set(section.damage.keys()) == damage
+            assert make_augmentation(section, model.canvas).canvas == model.canvas
+        assert make_schedule(config)(config.optimizer.warmup) == config.optimizer.learning_rate
+        name = recipe.__name__.split(".")[-1]
+        assert f"configs/{name}.py" in recipe.__doc__
+        assert "Needs:" in recipe.__doc__ and "score" in recipe.__doc__
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.__name__)
+def test_every_recipe_takes_every_variant(recipe):
+    assert describe_model(make_model(recipe.get_config())).items() >= {
+        "selection": "ranking", "use_previous": True, "activation": "sigmoid"
+    }.items()  # fmt: skip
+    for fields in VARIANTS:
+        config = recipe.get_config()
+        config.model.update(fields)
+        check_recipe(config)
+        model = make_model(config)
+        assert describe_model(model).items() >= fields.items()
+        assert model == dataclasses.replace(make_model(recipe.get_config()), **fields)
+
+
+@pytest.mark.parametrize("field", ["selection", "activation"])
+def test_unknown_variants_are_refused(field):
+    config = demo.get_config()
+    config.model[field] = "rank"
+    with pytest.raises(InputError, match=rf"model.{field} 'rank' is none of {config_of(field)}"):
+        check_recipe(config)
+
+
+def config_of(field):
+    return static_pretrain.get_config().model[field]
+
+
+@pytest.mark.parametrize("selection", ["ranking", *ABLATIONS])
+def test_recipes_know_every_ablation(selection):
+    config = demo.get_config()
+    config.model.selection = selection
+    check_recipe(config)
+    assert make_model(config).selection == selection
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "nowhere.py"], "nowhere.py"),
+        (["--config", str(ROOT / "configs/demo.py"), "--config.stepz=3"], "stepz"),
+    ],
+)
+def test_flags_that_do_not_exist(arguments, message):
+    done = try_command([sys.executable, ROOT / "train.py", *arguments])
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ") and message in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 3, "accumulate": 2}, "choose a multiple of 2"),
+        ({"init_from": "nowhere"}, "nowhere does not exist"),
+        ({"steps": 1}, "warmup 1 must be below steps 1"),
+        ({"model": {"name": "resnet18"}}, "model.name 'resnet18' is none of resnet50"),
+        (
+            {"model": {"ranking_rule": "mutli"}},
+            "model.ranking_rule 'mutli' is none of single, multi",
+        ),
+        ({"precision": "bf16"}, "precision 'bf16' is none of float32"),
+        ({"precision": "float64"}, "precision 'float64' is none of float32, bfloat16"),
+        ({"data": {"sets": {"generated": 0.0}}}, "data.sets must name at least one"),
+        ({"validation": {"every": 1, "frames": 2}}, "nothing to score in clip0"),
+        ({"data": {"sets": {"ecssd": 1.0}}}, "data.prepare ecssd"),
+    ],
+)
+def test_bad_recipes(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        train(tiny_config(**changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
