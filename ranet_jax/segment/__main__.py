@@ -140,15 +140,16 @@ def main() -> None:
 
 def _list_entries(args: argparse.Namespace) -> list[Entry]:
     """The videos of a list or a folder of them; none where one video was asked for."""
-    if args.masks is None and not is_list(args.video):
+    masks: Path | None = args.masks
+    if masks is None and not is_list(args.video):
         return []
     if args.mask or args.replace:
         raise InputError("--mask and --replace are of one video; a list says in itself which masks")
-    if is_list(args.video):
-        if args.masks is not None:
-            raise InputError(f"{args.video} says which masks; leave --masks out")
+    if masks is None:
         return read_list(Path(args.video))
-    return pair_folders(Path(args.video), args.masks)
+    if is_list(args.video):
+        raise InputError(f"{args.video} says which masks; leave --masks out")
+    return pair_folders(Path(args.video), masks)
 
 
 def command() -> None:
