@@ -297,4 +297,5 @@ def build(
             )
         return state, output
 
-    return VideoFunctions(jax.jit(init), jax.jit(step, donate_argnums=1))
+    # The last confidence is not read, but its memory is used again all the same.
+    return VideoFunctions(jax.jit(init), jax.jit(step, donate_argnums=1, keep_unused=True))

@@ -93,15 +93,20 @@ class Tracker:
         number, templates = self._find_place(given)
         functions = self._segmenter.compile(objects, templates)
         fitted = self._fit(mask, given, ids)
-        look = functions.init(self._params, self._canvas.fit_frame(frame), fitted)
-        found = self._id_of_slot[self._canvas.restore_labels(self.labels)]
-        result = np.where(mask > 0, mask, np.where(np.isin(found, given), 0, found))
-        state = self._arrange(ids, find_slots(objects), templates)
         before = number_slots(ids)[self._id_of_slot[self.labels]]
         before[np.isin(before, number_slots(ids)[given])] = 0
         labels = np.where(fitted > 0, fitted, before)
-        state = place_template(state, number, look.kernels[0], look.cells[0])
-        confidence = jnp.maximum(state.confidence, look.confidence)
+        # Cut to the box of all objects, as the next frame will be, so that scales agree. But shown
+        # are the given ones alone, and the others are background of theirs.
+        look = functions.init(self._params, self._canvas.fit_frame(frame), labels)
+        found = self._id_of_slot[self._canvas.restore_labels(self.labels)]
+        result = np.where(mask > 0, mask, np.where(np.isin(found, given), 0, found))
+        state = self._arrange(ids, find_slots(objects), templates)
+        is_given = np.zeros(state.cells.shape[1], bool)
+        is_given[number_slots(ids)[given] - 1] = True
+        cells = jnp.where(is_given[:, None], look.cells[0], 0)
+        state = place_template(state, number, look.kernels[0], cells)
+        confidence = jnp.where(is_given, look.confidence, state.confidence)
         self._state = dataclasses.replace(state, labels=jnp.array(labels), confidence=confidence)
         self._step = functions.step
         if self.probability is not None:

@@ -190,7 +190,8 @@ def test_smoothed_edges_are_refused_with_their_number(tmp_path):
 
 def test_many_objects(tmp_path):
     """More than 16, with insides, which no soft edge has."""
-    pixels = np.kron(np.arange(48).reshape(6, 8), np.ones((4, 4))).astype(np.uint8)
+    pixels = np.zeros(SIZE, np.uint8)
+    pixels[:36, :56] = np.kron(np.arange(48).reshape(6, 8), np.ones((6, 7)))
     assert len(read(save(tmp_path, pixels)).ids) == 47
     colours = (
         np.stack([5 * pixels, 255 - 5 * pixels, 40 + pixels], axis=-1) * (pixels > 0)[..., None]

@@ -59,6 +59,17 @@ def test_what_is_beside_a_new_object_is_no_template_of_the_others(tool):
     assert is_found(found, both, red=1, green=2)
 
 
+def test_a_new_template_is_cut_to_the_box_of_all_objects(tool):
+    """As the next frame will be; of the others it shows nothing all the same."""
+    frame = paint(RED_BOX, GREEN_BOX)
+    tracker = tool.start(frame, mark(frame=frame, red=7))
+    tracker.add(frame, mark(frame=frame, green=3))
+    both = tool.start(frame, np.where(tracker.labels == 2, 7, 3 * tracker.labels).astype(np.uint8))
+    np.testing.assert_array_equal(tracker._state.kernels[1], both._state.kernels[0])
+    np.testing.assert_array_equal(tracker._state.cells[1][0], both._state.cells[0][0])
+    assert both._state.cells[0][1].any() and not tracker._state.cells[1][1].any()
+
+
 def test_a_new_look_of_an_object_corrects_it(tool):
     """An object that turned green is lost until it is shown anew; then both looks are known."""
     first, turned = paint(RED_BOX), paint((*RED_BOX[:4], GREEN))
