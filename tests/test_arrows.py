@@ -188,15 +188,15 @@ def test_one_module_spreads_over_devices():
 
 
 def test_one_module_knows_the_names_of_torch():
-    modules = {name.split(".")[0] for name in pytorch.HEAD} | {"base_model", "downsample"}
-    wrappers = {"module", "running_mean", "running_var", "num_batches_tracked"}
-    known = {f"{name}." for name in modules | {"module"}} | wrappers - {"module"}
+    modules = {name.split(".")[0] for name in pytorch.HEAD} | {"base_model", "downsample", "module"}
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    beginnings = (*(f"{name}." for name in modules), *statistics)
     found = {
         module
         for module, tree in MODULES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         # Names stand at the beginning or end of a text; a docstring may speak of them.
-        if node.value.startswith(tuple(known)) or node.value.endswith(tuple(wrappers - {"module"}))
+        if node.value.startswith(beginnings) or node.value.endswith(statistics)
     }
     assert found == {"ranet_jax.weights.pytorch"}

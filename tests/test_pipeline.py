@@ -73,9 +73,13 @@ def test_batches_hold_examples_and_their_origin():
         "frame": (4, *CANVAS, 3),
         "previous": (4, *CANVAS),
         "labels": (4, *CANVAS),
+        "box": (4, 4),
+        "later_frames": (4, 0, 2 * CANVAS[0], 2 * CANVAS[1], 3),
+        "later_labels": (4, 0, 2 * CANVAS[0], 2 * CANVAS[1]),
         "origin": (4, 2),
     }
-    assert all(batch[name].dtype == np.uint8 for name in batch if name != "origin")
+    numbers = {"origin": np.int64, "box": np.int32}
+    assert all(batch[name].dtype == numbers.get(name, np.uint8) for name in batch)
 
 
 def test_same_seed_same_batches_other_seed_others():

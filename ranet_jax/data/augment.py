@@ -121,15 +121,6 @@ def _make_example(
     template_box = find_box(template_labels)
     # The colours change before the warp, so that the border of the canvas stays black.
     colours = draw_colours(augmentation.colour, augmentation.colour_apart, generator)
-    whole = np.array([0, 0, *canvas])
-    frame_canvas = FRAME_SCALE * canvas[0], FRAME_SCALE * canvas[1]
-    later_frames = np.empty((len(later), *frame_canvas, 3), np.uint8)
-    later_labels = np.empty((len(later), *frame_canvas), np.uint8)
-    for t, view in enumerate(later):
-        image = cv2.transform(view.image, colours[1])
-        later_frames[t] = sample_frame(image, view.nodes, whole, frame_canvas)
-        fine = sample_labels(view.mask, view.nodes, *spread_pixels(whole, frame_canvas))
-        later_labels[t] = cv2.LUT(fine, table)
     return Example(
         sample_frame(
             cv2.transform(template.image, colours[0]), template.nodes, template_box, canvas
@@ -139,9 +130,33 @@ def _make_example(
         cut_labels(previous, box),
         cut_labels(labels, box),
         (FRAME_SCALE * box).astype(np.int32),
-        later_frames,
-        later_labels,
+        *_show_later(later, canvas, colours[1], table),
     )
+
+
+def _show_later(
+    views: Sequence[_View], canvas: tuple[int, int], colours: np.ndarray, table: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shows later views whole, on the frame canvas.
+
+    Args:
+        views: to show.
+        canvas: height and width of the network's input.
+        colours: their change, as the current view's.
+        table: uint8 [256], from ids to labels.
+
+    Returns:
+        `later_frames` and `later_labels` of `Example`.
+    """
+    whole = np.array([0, 0, *canvas])
+    size = FRAME_SCALE * canvas[0], FRAME_SCALE * canvas[1]
+    frames = np.empty((len(views), *size, 3), np.uint8)
+    labels = np.empty((len(views), *size), np.uint8)
+    for t, view in enumerate(views):
+        frames[t] = sample_frame(cv2.transform(view.image, colours), view.nodes, whole, size)
+        fine = sample_labels(view.mask, view.nodes, *spread_pixels(whole, size))
+        labels[t] = cv2.LUT(fine, table)
+    return frames, labels
 
 
 def _draw_view_warp(

@@ -38,7 +38,18 @@ def predict(
 def encode_template(
     model: RANet, params: Any, batch: dict[str, Array], slots: int, dtype: DTypeLike
 ) -> tuple[Array, Array]:
-    """Kernels [b, positions, c] and cells [b, slots, positions] of the templates of examples."""
+    """Runs the templates of training examples.
+
+    Args:
+        model: the network.
+        params: its parameters.
+        batch: as in `predict`.
+        slots: likewise.
+        dtype: likewise.
+
+    Returns:
+        Kernels [b, positions, c], and each slot's cells [b, slots, positions], 0..1.
+    """
     wide = jnp.promote_types(dtype, jnp.float32)
     template = normalize_frame(batch["template"], dtype)
     kernels: Any = model.apply({"params": params}, template, method="template")
@@ -53,7 +64,19 @@ def segment_frame(
     seen: dict[str, Array],
     dtype: DTypeLike,
 ) -> Array:
-    """Logits [b, slots, h, w] of frames, from "frame" [b, h, w, 3] and "previous" [b, h, w]."""
+    """Runs one frame of each training example.
+
+    Args:
+        model: the network.
+        params: its parameters.
+        kernels: of the templates, [b, positions, c].
+        cells: each slot's share of each template cell, [b, slots, positions], 0..1.
+        seen: "frame", RGB [b, h, w, 3], 0..255, and "previous", labels [b, h, w].
+        dtype: of the computation.
+
+    Returns:
+        Logits [b, slots, h, w].
+    """
     previous = split_labels(seen["previous"], cells.shape[1], cells.dtype)
     frame = normalize_frame(seen["frame"], dtype)
     logits: Any = model.apply({"params": params}, kernels, cells, frame, previous)

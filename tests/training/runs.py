@@ -76,8 +76,8 @@ def steps_in(work: Path) -> list[int]:
 
 
 def saved_steps(work: Path) -> set[int]:
-    """The steps of which a run has a checkpoint."""
-    return {int(path.name) for path in (work / "checkpoints").iterdir()}
+    """The steps of which a run has a checkpoint; one that a kill left unfinished is none."""
+    return {int(path.name) for path in (work / "checkpoints").iterdir() if path.name.isdigit()}
 
 
 def leaves_of(work: Path) -> dict[str, np.ndarray]:
