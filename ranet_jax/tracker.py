@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from typing import Protocol as Interface
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,11 +11,21 @@ import numpy as np
 from ranet_jax.bank import TEMPLATES, State, choose_place, find_templates, place_template
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.canvas import Canvas
-from ranet_jax.protocol import find_slots
+from ranet_jax.protocol import Protocol, VideoFunctions, find_slots
 from ranet_jax.remarks import remark
 
-if TYPE_CHECKING:
-    from ranet_jax.segmenter import Segmenter
+
+class Compiler(Interface):
+    """What a tracker needs of a `Segmenter`; see there."""
+
+    params: Any
+    protocol: Protocol
+    probabilities: bool
+    frame_canvas: tuple[int, int]
+
+    def compile(self, objects: int, templates: int | None = None) -> VideoFunctions:
+        """Compiles `init` and `step` for a number of objects, unless that was done before."""
+        ...
 
 
 class Tracker:
@@ -28,7 +39,7 @@ class Tracker:
     """
 
     def __init__(
-        self, segmenter: "Segmenter", frame: np.ndarray, mask: np.ndarray, params: Any = None
+        self, segmenter: Compiler, frame: np.ndarray, mask: np.ndarray, params: Any = None
     ) -> None:
         """Starts a video; see `Segmenter.start`."""
         check_frame(frame)

@@ -26,9 +26,12 @@ COUNT = 9
 
 
 def picture(index):
-    """Red from the first frame on, green from the fourth; blue is for later."""
+    """Red from the first frame on, green from the fourth; blue is for later.
+
+    Each fills a cell of the canvas in the box of both, too.
+    """
     red = (4 + index, 44 + index, 4, 60, RED)
-    return paint(red, *[(52, 92, 10 + index, 70 + index, GREEN)] * (index >= 3))
+    return paint(red, *[(56, 96, 10 + index, 70 + index, GREEN)] * (index >= 3))
 
 
 @pytest.fixture(scope="module")
