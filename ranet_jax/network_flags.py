@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 
+from ranet_jax.bank import TEMPLATES
 from ranet_jax.compilation import keep_compiled
 from ranet_jax.errors import InputError
 from ranet_jax.protocol import PRECISIONS
@@ -60,6 +61,24 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         help="how far an object can move between frames, as a share of the height of its box, 0 "
         "for no limit (default: the network's)",
     )
+    parser.add_argument(
+        "--memory-every",
+        type=int,
+        metavar="FRAMES",
+        help="remember the look of objects so often, 0 for never (default: the network's)",
+    )
+    parser.add_argument(
+        "--memory-confidence",
+        type=float,
+        help="mean probability inside its mask, at least, for the look of an object to be "
+        "remembered, 0 to 1 (default: the network's)",
+    )
+    parser.add_argument(
+        "--memory-templates",
+        type=int,
+        choices=TEMPLATES[1:],
+        help="looks to remember, that of the first frame among them (default: the network's)",
+    )
 
 
 def add_computation_flags(parser: argparse.ArgumentParser) -> None:
@@ -101,12 +120,18 @@ def choose_network(arguments: argparse.Namespace) -> Network:
     frame_canvas = parse_canvas(arguments.frame_canvas, "--frame-canvas")
     if arguments.locality is not None and not 0 <= arguments.locality <= 1:
         raise InputError(f"--locality {arguments.locality}: give 0 to 1")
+    if arguments.memory_every is not None and arguments.memory_every < 0:
+        raise InputError(f"--memory-every {arguments.memory_every}: give frames, or 0 for never")
+    confidence = arguments.memory_confidence
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise InputError(f"--memory-confidence {confidence}: give 0 to 1")
     if arguments.checkpoint:
         network = load_network(arguments.checkpoint, canvas)
     else:
         network = load_shipped(canvas)
         h, w = network.model.canvas
         print(f"network: the compact weights that come with this program, canvas {h}x{w}")
-    given = {"locality": arguments.locality, "frame_canvas": frame_canvas}
+    names = ("locality", "memory_every", "memory_confidence", "memory_templates")
+    given = {name: getattr(arguments, name) for name in names} | {"frame_canvas": frame_canvas}
     given = {name: value for name, value in given.items() if value is not None}
     return network._replace(protocol=dataclasses.replace(network.protocol, **given))

@@ -15,9 +15,10 @@ from ranet_jax.compilation import compile_ahead
 from ranet_jax.data.augment import make_static_example
 from ranet_jax.data.example import FRAME_SCALE, Augmentation, Example
 from ranet_jax.errors import InputError
-from ranet_jax.models.ranet import RANet
+from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.protocol import PRECISIONS, find_slots
-from ranet_jax.segmenter import Segmenter, check_frame, find_ids
+from ranet_jax.segmenter import Segmenter
+from ranet_jax.tracker import check_frame, find_ids
 
 RATE = 1e-6
 """The paper's learning rate of online learning, a tenth of that of stage 1."""
@@ -186,7 +187,15 @@ class OnlineLearner:
         return params
 
     def compile(self, objects: int) -> LearningFunctions:
-        """Compiles for a number of objects, unless that was done before."""
+        """Compiles for a number of objects, unless that was done before.
+
+        Raises:
+            InputError: too many objects to learn.
+        """
+        if objects > GROUP:
+            raise InputError(
+                f"online learning of {objects} objects; at most {GROUP} fit, so leave it out"
+            )
         slots = find_slots(objects)
         if slots not in self._compiled:
             start = time.perf_counter()

@@ -6,23 +6,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from ranet_jax.bank import (
+    State,
+    check_templates,
+    line_up,
+    measure_confidence,
+    remember,
+    start_bank,
+)
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.models.activation import choose_labels, find_probability
-from ranet_jax.models.ranet import RANet
+from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.models.ranking import pool_mask, split_labels
 from ranet_jax.models.resnet import normalize_frame
 
-SLOTS = (1, 2, 3, 5, 8, 16)
+SLOTS = (1, 2, 3, 5, 8, GROUP, *(GROUP * groups for groups in (2, 3, 4, 6, 8, 12, 16)))
 """Numbers of objects that a compiled step has room for; a video uses the smallest that suffices.
 
-An empty slot costs as much as an object, and every size is compiled by itself."""
+An empty slot costs as much as an object, and every size is compiled by itself. From `ranet.GROUP`
+on objects go through the decoder in groups."""
+
+MAX_OBJECTS = 255
+"""Objects that can be followed at once: ids of a mask are 1 to 255."""
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
 """Dtype of the computation by its name."""
@@ -42,10 +53,24 @@ class Protocol:
         frame_canvas: height and width of the canvas on which frames and masks are kept, and from
             which a box is cut; None for the network's own, as released. On a larger one, small
             objects are seen sharply by a network whose own canvas is small.
+        memory_every: the look of a frame is remembered as another template when so many frames
+            have passed since the last template; 0 for never, as released.
+        memory_confidence: an object's mean probability inside its mask, at least, for its look to
+            be remembered.
+        memory_templates: places of the bank where memory is on, of `bank.TEMPLATES`. The first
+            template is never given up; the oldest other is.
     """
 
     locality: float = 0.0
     frame_canvas: tuple[int, int] | None = None
+    memory_every: int = 0
+    memory_confidence: float = 0.9
+    memory_templates: int = 4
+
+    @property
+    def templates(self) -> int:
+        """Places of the bank that a video starts with."""
+        return self.memory_templates if self.memory_every else 1
 
     def find_frame_canvas(self, model: RANet) -> tuple[int, int]:
         """Height and width of the canvas on which frames and masks are kept."""
@@ -56,30 +81,14 @@ RELEASED = Protocol()
 """What the released code does."""
 
 
-@flax.struct.dataclass
-class State:
-    """All that is remembered of a video: constant in size, however long the video.
-
-    Attributes:
-        kernels: of the template, [positions, c].
-        cells: each slot's share of each template cell, float32 or wider, [n, positions].
-        labels: masks of the last frame on the frame canvas, uint8 [h, w]: 0 background, i for
-            slot i.
-    """
-
-    kernels: Array
-    cells: Array
-    labels: Array
-
-
 def find_slots(objects: int) -> int:
     """The smallest of `SLOTS` that has room for a number of objects.
 
     Raises:
         InputError: none has.
     """
-    if objects > SLOTS[-1]:
-        raise InputError(f"{objects} objects; at most {SLOTS[-1]} fit at once")
+    if objects > MAX_OBJECTS:
+        raise InputError(f"{objects} objects; at most {MAX_OBJECTS} fit at once")
     return next(size for size in SLOTS if size >= objects)
 
 
@@ -131,10 +140,11 @@ def gather_inputs(
     Returns:
         The arguments of the network, a batch of one.
     """
-    wide, slots = jnp.promote_types(dtype, jnp.float32), state.cells.shape[0]
+    wide, slots = jnp.promote_types(dtype, jnp.float32), state.cells.shape[1]
     previous = split_labels(cut_labels(state.labels, box, model.canvas), slots, wide)
     seen = cut_input(model, frame, box, dtype)
-    return state.kernels[None], state.cells[None], seen, previous[None]
+    kernels, cells = line_up(state)
+    return kernels[None], cells[None], seen, previous[None]
 
 
 def find_slot_probability(
@@ -152,12 +162,47 @@ def find_slot_probability(
     Returns:
         Each slot's probability, [n, h, w], float32 or wider.
     """
-    present = state.cells.any(axis=-1)
+    present = state.cells.any(axis=(0, -1))
     probability = find_probability(logits.astype(previous.dtype), present, model.activation)
     if protocol.locality:
         near = find_neighbourhood(previous, protocol.locality)
         probability = jnp.where(near, probability, 0)
     return probability
+
+
+def paste_groups(
+    probability: Array, box: Array, size: tuple[int, int], activation: str
+) -> tuple[Array, Array]:
+    """Puts many objects on the frame and chooses among them, `GROUP` of them at a time.
+
+    Args:
+        probability: each slot's, on the network's canvas, [n, h, w]; n is a multiple of `GROUP`.
+        box: that the frame had been cut to.
+        size: height and width of the frame.
+        activation: as in `choose_labels`.
+
+    Returns:
+        Labels, uint8 [h, w], as `choose_labels` gives them for all; and the highest of all
+        probabilities at each pixel.
+    """
+    groups = probability.reshape(-1, GROUP, *probability.shape[1:])
+
+    def choose(best: tuple[Array, ...], group: tuple[Array, Array]) -> tuple[Any, None]:
+        highest, winner, total = best
+        first, inside = group
+        pasted = paste_probability(jnp.moveaxis(inside, 0, -1), box, size)
+        own = pasted.max(axis=-1)
+        # The last of equals, as `choose_labels` does.
+        last = GROUP - jnp.argmax(pasted[..., ::-1], axis=-1)
+        winner = jnp.where(own >= highest, first + last, winner)
+        return (jnp.maximum(own, highest), winner, total + pasted.sum(axis=-1)), None
+
+    nothing = jnp.zeros(size, probability.dtype)
+    start = nothing, jnp.zeros(size, jnp.int32), nothing
+    firsts = GROUP * jnp.arange(groups.shape[0], dtype=jnp.int32)
+    (highest, winner, total), _ = jax.lax.scan(choose, start, (firsts, groups))
+    bar = 0.5 if activation == "sigmoid" else 1 - total
+    return jnp.where(highest > bar, winner, 0).astype(jnp.uint8), highest
 
 
 class VideoFunctions(NamedTuple):
@@ -175,6 +220,7 @@ def build(
     *,
     probabilities: bool = False,
     protocol: Protocol = RELEASED,
+    templates: int | None = None,
 ) -> VideoFunctions:
     """Builds `init` and `step` of a network.
 
@@ -188,6 +234,8 @@ def build(
         precision: of the computation, see `PRECISIONS`.
         probabilities: whether `step` gives them too.
         protocol: what is done around the network.
+        templates: places of the bank, of `bank.TEMPLATES`; those that the protocol needs when
+            None. `init` fills the first.
 
     Returns:
         `init(params, frame, labels) -> state` and `step(params, state, frame) -> (state, labels)`.
@@ -195,7 +243,13 @@ def build(
         on the frame canvas of the protocol; see `Canvas` for other sizes. With `probabilities`, the
         pair (labels, each slot's probability [h, w, slots], float32 or wider) in place of the
         labels.
+
+    Raises:
+        InputError: the network cannot use so many templates.
     """
+    places = protocol.templates if templates is None else templates
+    if places > 1:
+        check_templates(places, model.selection)
     dtype = PRECISIONS[precision]
     wide = jnp.promote_types(dtype, jnp.float32)
     frame_canvas = protocol.find_frame_canvas(model)
@@ -205,19 +259,43 @@ def build(
         seen = cut_input(model, frame, box, dtype)
         kernels = model.apply({"params": params}, seen, method="template")[0]
         cells = pool_mask(split_labels(cut_labels(labels, box, model.canvas), slots, wide))
-        return State(kernels, cells, labels)
+        return start_bank(kernels, cells, labels, places)
 
     def step(params: Any, state: State, frame: Array) -> tuple[State, Any]:
         box = find_box(state.labels > 0)
         inputs = gather_inputs(model, state, box, frame, dtype)
-        logits: Any = model.apply({"params": params}, *inputs)
-        probability = find_slot_probability(
-            model, protocol, state, logits[0], previous=inputs[-1][0]
+        logits: Any
+        look: Any = None
+        if protocol.memory_every:
+            answer: Any = model.apply({"params": params}, *inputs, method="segment_and_look")
+            logits, look = answer
+        else:
+            logits = model.apply({"params": params}, *inputs)
+        inside = find_slot_probability(model, protocol, state, logits[0], previous=inputs[-1][0])
+        if slots > GROUP and not probabilities:
+            labels, best = paste_groups(inside, box, frame_canvas, model.activation)
+            output = labels
+        else:
+            # [h, w, slots] of the frame.
+            probability = paste_probability(jnp.moveaxis(inside, 0, -1), box, frame_canvas)
+            labels, best = choose_labels(probability, model.activation), probability.max(axis=-1)
+            output = (labels, probability) if probabilities else labels
+        state = dataclasses.replace(
+            state,
+            labels=labels,
+            confidence=measure_confidence(best, labels, slots),
+            waited=state.waited + 1,
         )
-        # [h, w, slots] of the frame.
-        probability = paste_probability(jnp.moveaxis(probability, 0, -1), box, frame_canvas)
-        labels = choose_labels(probability, model.activation)
-        output = (labels, probability) if probabilities else labels
-        return dataclasses.replace(state, labels=labels), output
+        if look is not None:
+            found = choose_labels(jnp.moveaxis(inside, 0, -1), model.activation)
+            state = remember(
+                state,
+                look[0],
+                pool_mask(split_labels(found, slots, wide)),
+                every=protocol.memory_every,
+                confidence=protocol.memory_confidence,
+            )
+        return state, output
 
-    return VideoFunctions(jax.jit(init), jax.jit(step, donate_argnums=1))
+    # The last confidence is not read, but its memory is used again all the same.
+    return VideoFunctions(jax.jit(init), jax.jit(step, donate_argnums=1, keep_unused=True))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ranet_jax.bank import start_bank
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_labels, find_box
 from ranet_jax.models import ablations
@@ -16,7 +17,7 @@ from ranet_jax.models.decoder import Decoder
 from ranet_jax.models.objective import compute_loss, predict
 from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import Encoder, Features
-from ranet_jax.protocol import State, build
+from ranet_jax.protocol import build
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network, build_model, describe_model
@@ -227,7 +228,7 @@ def decoded_previous(model, n):
         with watch(matching) as seen:
             predict(model, {}, batch, n, jnp.float32)
             training = seen["previous"]
-            step({}, State(kernels, cells, batch["previous"][0]), batch["frame"][0])
+            step({}, start_bank(kernels, cells, batch["previous"][0], 1), batch["frame"][0])
         return training, seen["previous"], seen["frame"]
 
     return [np.asarray(x) for x in run(batch)]
@@ -256,7 +257,7 @@ def test_step_and_loss_decide_as_the_model_says(activation):
     logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (1, 2, H, W)), jnp.float32)
     matching = jnp.zeros((1, 2 * ROWS, 2 * COLUMNS, CHANNELS))
     nothing = jnp.zeros((H, W), jnp.uint8)
-    state = State(jnp.zeros((POSITIONS, CHANNELS)), jnp.ones((2, POSITIONS)), nothing)
+    state = start_bank(jnp.zeros((POSITIONS, CHANNELS)), jnp.ones((2, POSITIONS)), nothing, 1)
     expected = np.asarray(find_probability(logits[0], np.array([True, True]), activation))
     with watch(matching, logits):
         step = build.__wrapped__(model, 2, probabilities=True).step

@@ -14,8 +14,9 @@ PACKAGE = ROOT / "ranet_jax"
 RANKS = (
     ("errors", "geometry", "machine", "remarks"),
     ("files", "media", "models"),
-    ("data", "protocol"),
-    ("compilation", "weights"),
+    ("bank", "data"),
+    ("protocol",),
+    ("compilation", "tracker", "weights"),
     ("network_flags", "segmenter"),
     ("online",),
     ("online_flags",),

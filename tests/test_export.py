@@ -123,7 +123,7 @@ def test_the_manifest_says_what_the_files_take(folder):
     assert manifest["platforms"] == ["cpu", "cuda"]
     assert list(load(folder, "step.jax").platforms) == ["cpu", "cuda"]
     assert manifest["frame"]["shape"] == [160, 288, 3]
-    assert manifest["state"]["cells"] == {"shape": [2, 45], "dtype": "float32"}
+    assert manifest["state"]["cells"] == {"shape": [1, 2, 45], "dtype": "float32"}
     assert manifest["versions"]["jax"] == jax.__version__
     inputs = [*manifest["weights"].values(), *manifest["state"].values(), manifest["frame"]]
     found = [[list(x.shape), x.dtype.name] for x in load(folder, "step.jax").in_avals]
@@ -152,7 +152,7 @@ def test_the_command_writes_what_it_is_asked_for(tmp_path, monkeypatch, capsys):
     assert "tpu; 160 x 288, slots for objects: 3, bfloat16" in capsys.readouterr().out
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["state"]["kernels"]["dtype"] == "bfloat16"
-    assert manifest["state"]["cells"]["shape"] == [3, 45]
+    assert manifest["state"]["cells"]["shape"] == [1, 3, 45]
     assert manifest["platforms"] == ["tpu"]
 
 

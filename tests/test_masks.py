@@ -188,11 +188,15 @@ def test_smoothed_edges_are_refused_with_their_number(tmp_path):
         read(save(tmp_path, smooth[..., 2]))
 
 
-def test_sixteen_objects_fit_and_seventeen_do_not(tmp_path):
-    pixels = np.resize(np.arange(17), SIZE).astype(np.uint8)
-    assert len(read(save(tmp_path, pixels)).ids) == 16
-    with pytest.raises(InputError, match=r"has 17 grey values; .* at most 16"):
-        read(save(tmp_path, pixels + 1))
+def test_many_objects(tmp_path):
+    """More than 16, with insides, which no soft edge has."""
+    pixels = np.zeros(SIZE, np.uint8)
+    pixels[:36, :56] = np.kron(np.arange(48).reshape(6, 8), np.ones((6, 7)))
+    assert len(read(save(tmp_path, pixels)).ids) == 47
+    colours = (
+        np.stack([5 * pixels, 255 - 5 * pixels, 40 + pixels], axis=-1) * (pixels > 0)[..., None]
+    )
+    assert len(read(save(tmp_path, colours.astype(np.uint8))).ids) == 47
 
 
 @pytest.mark.parametrize("shape", [SIZE, (*SIZE, 3)])

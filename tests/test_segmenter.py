@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ranet_jax.bank import start_bank
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.protocol import SLOTS, State, build
+from ranet_jax.protocol import MAX_OBJECTS, build
 from ranet_jax.segmenter import Segmenter
 from tests.painting import overlap
 
@@ -116,10 +117,11 @@ def decide(probabilities, monkeypatch):
     logits = jnp.broadcast_to(logits[:, None, None], (len(probabilities), h, w))
     monkeypatch.setattr(RANet, "apply", lambda *args, **kwargs: logits[None])
     n = len(probabilities)
-    state = State(
+    state = start_bank(
         jnp.zeros((model.positions, 128)),
         jnp.ones((n, model.positions)),
         jnp.ones((h, w), jnp.uint8),
+        1,
     )
     _, labels = build.__wrapped__(model, n).step(params, state, np.zeros((h, w, 3), np.uint8))
     assert len(np.unique(labels)) == 1
@@ -144,7 +146,7 @@ def frames_seen(monkeypatch, labels, frame):
         return jnp.zeros(previous.shape)
 
     monkeypatch.setattr(RANet, "apply", apply)
-    state = State(jnp.zeros((model.positions, 128)), jnp.ones((1, model.positions)), labels)
+    state = start_bank(jnp.zeros((model.positions, 128)), jnp.ones((1, model.positions)), labels, 1)
     with jax.disable_jit():
         build.__wrapped__(model).step(params, state, frame)
     return np.asarray(seen["frame"][0]), np.asarray(seen["previous"][0, 0])
@@ -237,7 +239,6 @@ def test_bfloat16_draws_the_picture_of_float32():
     [
         (np.zeros((160, 288), np.uint8), "empty"),
         (np.ones((100, 100), np.uint8), "its frame"),
-        (np.resize(np.arange(SLOTS[-1] + 2), (160, 288)).astype(np.uint8), "at most 16"),
     ],
 )
 def test_unusable_first_masks(mask, message):
@@ -338,5 +339,5 @@ def test_float64_without_x64_is_refused():
 
 
 def test_more_objects_than_there_is_room_for():
-    with pytest.raises(InputError, match="17 objects; at most 16 fit at once"):
-        segmenter().compile(17)
+    with pytest.raises(InputError, match="256 objects; at most 255 fit at once"):
+        segmenter().compile(MAX_OBJECTS + 1)

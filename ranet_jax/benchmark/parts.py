@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranet_jax.bank import line_up
 from ranet_jax.benchmark.cases import Case, make_clip
 from ranet_jax.benchmark.rows import describe_row
 from ranet_jax.benchmark.timing import WARM_UP, CompilationCounter, measure
@@ -152,7 +153,8 @@ def prepare_network(
     """
     clip, labels = make_clip(case.objects, segmenter.model.canvas)
     frame, labels = (jnp.stack([x] * case.clips) for x in (clip[0], labels))
-    kernels, cells = (x.reshape(case.clips, *x.shape[-2:]) for x in (state.kernels, state.cells))
+    lined_up = line_up(state) if case.clips == 1 else jax.vmap(line_up)(state)
+    kernels, cells = (x.reshape(case.clips, *x.shape[-2:]) for x in lined_up)
     previous = split_labels(labels, cells.shape[1], cells.dtype)
     frame = normalize_frame(frame, PRECISIONS[segmenter.precision])
     arguments = [{"params": segmenter.params}, kernels, cells, frame, previous]

@@ -77,6 +77,7 @@ def run_demo(segmenter: Segmenter, clip: Path, out: Path) -> dict[str, dict[str,
     job = Job(
         source=str(clip),
         mask_paths={0: first},
+        replacing=(),
         resize_masks=False,
         out=out,
         probabilities=False,

@@ -1,4 +1,4 @@
-"""Segments a split of DAVIS and scores it: python evaluate.py --split davis16-val.
+"""Segments a split of DAVIS or YouTube-VOS and scores it: python evaluate.py --split davis16-val.
 
 Or scores masks that exist: python evaluate.py --split davis16-val --results DIR.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.evaluation import ytvos
 from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.network_flags import (
@@ -29,12 +30,12 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--split", choices=SPLITS, required=True)
+    add("--split", choices=[*SPLITS, ytvos.SPLIT], required=True)
     add(
         "--data-dir",
         type=Path,
-        default=Path("data/DAVIS"),
-        help="the DAVIS folder (default: data/DAVIS)",
+        help="the DAVIS folder (default: data/DAVIS); of ytvos the folder of a split, such as\n"
+        "valid (default: data/YouTube-VOS/valid)",
     )
     add_network_flags(parser)
     add_computation_flags(parser)
@@ -48,15 +49,19 @@ def main() -> None:
         raise InputError("give --checkpoint or --results, and not both")
     if args.max_frames is not None and args.max_frames < 3:
         raise InputError("--max-frames must be at least 3: the first and the last are not scored")
-    if args.results and (args.canvas or args.frame_canvas or args.locality is not None):
-        raise InputError(
-            "--canvas, --frame-canvas and --locality are of a network; --results has none"
-        )
+    of_network = ("canvas", "frame_canvas", "locality", "memory_every", "memory_confidence")
+    if args.results and any(getattr(args, name) is not None for name in of_network):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in of_network)
+        raise InputError(f"{flags} are of a network; --results has none")
     if args.results and args.online_steps:
         raise InputError("--online-steps trains a network and --results has none; leave one out")
     set_up_computation(args)
-    selection = select_sequences(args.split, args.data_dir, args.sequences, args.max_frames)
     out = args.out or Path("out") / args.split
+    if args.split == ytvos.SPLIT:
+        _evaluate_ytvos(args, out)
+        return
+    data_dir = args.data_dir or Path("data/DAVIS")
+    selection = select_sequences(args.split, data_dir, args.sequences, args.max_frames)
     if args.results:
         evaluate_masks(selection, args.results, out)
         return
@@ -65,6 +70,17 @@ def main() -> None:
         learning = Learning(args.online_steps, args.online_rate, args.seed)
     segmenter = Segmenter.from_network(choose_network(args), args.precision)
     evaluate_network(selection, segmenter, str(args.checkpoint or "shipped"), out, learning)
+
+
+def _evaluate_ytvos(args: argparse.Namespace, out: Path) -> None:
+    """Evaluates a split of YouTube-VOS, whose objects appear in the middle of videos."""
+    if args.max_frames or args.online_steps:
+        raise InputError("--max-frames and --online-steps are for DAVIS; leave them out for ytvos")
+    clips = ytvos.find_clips(args.data_dir or Path("data/YouTube-VOS/valid"), args.sequences)
+    segmenter = None
+    if not args.results:
+        segmenter = Segmenter.from_network(choose_network(args), args.precision)
+    ytvos.evaluate_clips(clips, segmenter, out, args.results)
 
 
 def command() -> None:

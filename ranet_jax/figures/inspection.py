@@ -18,7 +18,7 @@ from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.models.activation import choose_labels
 from ranet_jax.models.objective import predict_labels
-from ranet_jax.models.ranet import RANet
+from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.models.ranking import CELL, correlate
 from ranet_jax.protocol import (
     Protocol,
@@ -28,7 +28,7 @@ from ranet_jax.protocol import (
     find_slots,
     gather_inputs,
 )
-from ranet_jax.segmenter import find_ids
+from ranet_jax.tracker import find_ids
 from ranet_jax.weights.network import Network
 
 
@@ -75,6 +75,8 @@ def inspect_frame(network: Network, frames: Sequence[np.ndarray], mask: np.ndarr
     """
     model, params = network.model, jax.tree.map(jnp.asarray, network.params)
     ids = find_ids(frames[0], mask)
+    if ids.size > GROUP:
+        raise InputError(f"the mask has {ids.size} objects; there are pictures of up to {GROUP}")
     slots = find_slots(ids.size)
     canvas = Canvas(mask.shape, network.protocol.find_frame_canvas(model))
     first = canvas.fit_frame(frames[0])
@@ -147,7 +149,7 @@ def _build_inspection(
         )
         return {
             "labels": choose_labels(jnp.moveaxis(probability, 0, -1), model.activation),
-            "similarity": correlate(state.kernels[None], matching)[0],
+            "similarity": correlate(state.kernels[:1], matching)[0],
             "scores": scores,
             "merged": jnp.stack(kept["decoder"]["merge"]["__call__"], axis=1),
         }

@@ -12,7 +12,11 @@ from jax import Array
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.decoder import Decoder
 from ranet_jax.models.ranking import CELL, RankingAttention, correlate
-from ranet_jax.models.resnet import RESNET_BLOCKS, Encoder
+from ranet_jax.models.resnet import RESNET_BLOCKS, Encoder, Features
+
+GROUP = 16
+"""Objects that are ranked and decoded together; more go through the decoder in groups, one after
+another, so that its memory does not grow with them."""
 
 
 class RANet(nn.Module):
@@ -75,7 +79,7 @@ class RANet(nn.Module):
         return ABLATIONS[self.selection].is_tied_to_canvas
 
     def template(self, frame: Array) -> Array:
-        """Turns template frames into kernels; computed once for a video.
+        """Turns template frames into kernels; computed once for a template.
 
         Args:
             frame: normalised RGB of the template, [b, h, w, 3].
@@ -84,8 +88,7 @@ class RANet(nn.Module):
             Kernels [b, positions, c], row-major; not of length 1, being means of 2x2 features.
         """
         _, matching = self.encoder(frame)
-        kernels = nn.avg_pool(matching, (2, 2), (2, 2))  # [b, h / 32, w / 32, c]
-        return kernels.reshape(kernels.shape[0], -1, kernels.shape[-1])
+        return pool_kernels(matching)
 
     def __call__(self, kernels: Array, cells: Array, frame: Array, previous: Array) -> Array:
         """Segments the current frame, all objects at once.
@@ -94,7 +97,8 @@ class RANet(nn.Module):
         is all zero in `cells` and in `previous`, and its output means nothing.
 
         Args:
-            kernels: of the template, [b, positions, c].
+            kernels: of the template, [b, positions, c]; where there are several, all their
+                positions, one template after another.
             cells: each object's share of each template cell, [b, n, positions], 0..1, float32 or
                 wider.
             frame: normalised RGB of the current frame, [b, h, w, 3].
@@ -103,18 +107,73 @@ class RANet(nn.Module):
         Returns:
             Logits [b, n, h, w] in the dtype of `frame`.
         """
+        logits, _ = self.segment_and_look(kernels, cells, frame, previous)
+        return logits
+
+    def segment_and_look(
+        self, kernels: Array, cells: Array, frame: Array, previous: Array
+    ) -> tuple[Array, Array]:
+        """Segments the current frame, and gives what it would be as a template, at no cost.
+
+        Args:
+            kernels: as for `__call__`.
+            cells: likewise.
+            frame: likewise.
+            previous: likewise.
+
+        Returns:
+            Logits as `__call__` gives them, and the kernels of the current frame, as `template`
+            gives them.
+        """
         features, matching = self.encoder(frame)
-        foreground, background = self._select(kernels, matching, cells)
         if not self.use_previous:
             previous = jnp.zeros_like(previous)
-        return self.decoder(features, foreground, background, previous)
+        if cells.shape[1] > GROUP:
+            logits = self._decode_groups(features, kernels, matching, cells, previous)
+        else:
+            foreground, background = self._select(kernels, matching, cells)
+            logits = self.decoder(features, foreground, background, previous)
+        return logits, pool_kernels(matching)
 
-    def _select(self, kernels: Array, matching: Array, cells: Array) -> tuple[Array, Array]:
+    def _select(
+        self, kernels: Array, matching: Array, cells: Array, chosen: Array | None = None
+    ) -> tuple[Array, Array]:
         """What the decoder gets for foreground and background, each [b, n, y, x, channels]."""
         if self.selection == "ranking":
-            return self.ranking(correlate(kernels, matching), cells)
+            return self.ranking(correlate(kernels, matching), cells, chosen)
         select = ABLATIONS[self.selection].select
-        return select(kernels, matching, cells, self.ranking_rule)
+        own = cells if chosen is None else cells[:, chosen]
+        return select(kernels, matching, own, self.ranking_rule)
+
+    def _decode_groups(
+        self, features: Features, kernels: Array, matching: Array, cells: Array, previous: Array
+    ) -> Array:
+        """Selects and decodes for many objects, `GROUP` of them at a time: logits [b, n, h, w]."""
+        b, n, h, w = previous.shape
+        # The last group may name the last object several times, and its answers are cut off.
+        numbers = jnp.minimum(jnp.arange(-(-n // GROUP) * GROUP), n - 1).reshape(-1, GROUP)
+
+        def decode(ranet: RANet, _: None, chosen: Array) -> tuple[None, Array]:
+            foreground, background = ranet._select(kernels, matching, cells, chosen)
+            return None, ranet.decoder(features, foreground, background, previous[:, chosen])
+
+        # Linen's own scan, because jax's would not see which parameters are whose.
+        scan = nn.scan(decode, variable_broadcast="params", split_rngs={"params": False})
+        _, logits = scan(self, None, numbers)  # [groups, b, GROUP, h, w]
+        return jnp.moveaxis(logits, 0, 1).reshape(b, -1, h, w)[:, :n]
+
+
+def pool_kernels(matching: Array) -> Array:
+    """Averages the matching feature of a frame over the cells of a template.
+
+    Args:
+        matching: [b, h / 16, w / 16, c].
+
+    Returns:
+        Kernels [b, positions, c], row-major; not of length 1, being means of 2x2 features.
+    """
+    kernels = nn.avg_pool(matching, (2, 2), (2, 2))  # [b, h / 32, w / 32, c]
+    return kernels.reshape(kernels.shape[0], -1, kernels.shape[-1])
 
 
 def small_ranet(ranking_rule: str = "single") -> RANet:

@@ -5,6 +5,11 @@ correlation with the current frame is one similarity map. RAM scores the maps, k
 the foreground and the best for the background, and hands them on in descending order of score, so
 that the decoder's channels mean "best match first" for whatever object.
 
+There may be several templates, one after another along the axis of positions. A template speaks
+only for the objects that are shown in it: what is beside them there is their background, but may
+well be an object that joined at another frame. To all other objects it gives the maps of those that
+are shown, as rivals. A place in which no template is shows nothing, and none of its maps is ranked.
+
 What the paper's ablations hand to the decoder instead is in `models/ablations.py`.
 """
 
@@ -70,6 +75,20 @@ def correlate(kernels: Array, feature: Array) -> Array:
     )
 
 
+def find_shown(cells: Array, templates: int) -> Array:
+    """Where objects are shown: in each template that has a part of them.
+
+    Args:
+        cells: each object's share of each template cell, [b, n, templates * positions].
+        templates: how many there are.
+
+    Returns:
+        bool, of the same shape; alike at all positions of a template.
+    """
+    shown = cells.reshape(*cells.shape[:2], templates, -1).any(axis=-1)
+    return jnp.repeat(shown, cells.shape[-1] // templates, axis=-1)
+
+
 def weigh_streams(cells: Array, ranking_rule: str) -> Array:
     """How much each template position counts for the two streams of an object.
 
@@ -125,7 +144,9 @@ class RankingAttention(nn.Module):
     learned_scores: bool = True
 
     @nn.compact
-    def __call__(self, similarity: Array, cells: Array) -> tuple[Array, Array]:
+    def __call__(
+        self, similarity: Array, cells: Array, chosen: Array | None = None
+    ) -> tuple[Array, Array]:
         """Selects the maps of both streams.
 
         Differs from the paper, whose score is network + max: the released model takes
@@ -133,27 +154,30 @@ class RankingAttention(nn.Module):
         zero maps, so any number of foreground cells fills the fixed size, 0 included.
 
         Args:
-            similarity: [b, positions, y, x].
+            similarity: [b, positions, y, x]; positions of several templates follow one another.
             cells: each object's share of each template cell, [b, n, positions], 0..1. A slot that
                 is all zero is empty and takes no part in the ranking of others.
+            chosen: numbers of the slots to select for, int [chosen]; None for all.
 
         Returns:
-            Foreground and background maps, each [b, n, y, x, top_k], best first.
+            Foreground and background maps, each [b, n, y, x, top_k], or [b, chosen, ...]; best
+            first.
         """
         b, positions, y, x = similarity.shape
         pooled = similarity.reshape(b, positions, y // 2, 2, x // 2, 2).max(axis=(3, 5))
-        pooled = pooled.reshape(b, positions, -1)  # [b, positions, positions]
+        pooled = pooled.reshape(b, positions, -1)
+        places = pooled.shape[-1]  # of the current frame, as many as a template has positions
         network = RankNetwork(self.width, name="network") if self.learned_scores else None
 
-        def learn(maps: Array) -> Array | float:  # [..., positions, positions] -> [..., positions]
+        def learn(maps: Array) -> Array | float:  # [..., positions, places] -> [..., positions]
             if network is None:
                 return 0.0
-            # Space is now the template's, channels are the current frame's positions.
-            learned = network(maps.reshape(-1, y // 2, x // 2, positions)) * 0.2
+            # Space is now the template's, each by itself, channels are the current frame's places.
+            learned = network(maps.reshape(-1, y // 2, x // 2, places)) * 0.2
             return learned.reshape(maps.shape[:-1])
 
         rank = rank_alone if self.ranking_rule == "single" else rank_together
-        foreground, background = rank(pooled, cells, learn)
+        foreground, background = rank(pooled, cells, learn, positions // places, chosen)
         # For pictures of what was ranked; without a collection of intermediates it does nothing.
         self.sow("intermediates", "ranked", (foreground, background))
         return (
@@ -163,35 +187,60 @@ class RankingAttention(nn.Module):
 
 
 def rank_alone(
-    pooled: Array, cells: Array, learn: Callable[[Array], Array | float]
+    pooled: Array,
+    cells: Array,
+    learn: Callable[[Array], Array | float],
+    templates: int = 1,
+    chosen: Array | None = None,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Scores the maps of each object by itself: the rule of the released one-object models.
 
+    Of a template that does not show the object, its background is the cells that others fill.
+
     Args:
-        pooled: similarity maps, max-pooled to the template's size, [b, positions, positions].
+        pooled: similarity maps, max-pooled to the size of a template, [b, positions, places].
         cells: each object's share of each template cell, [b, n, positions], 0..1.
-        learn: the learned part of the scores of maps, [..., positions, positions].
+        learn: the learned part of the scores of maps, [..., positions, places].
+        templates: how many follow one another along the axis of positions.
+        chosen: numbers of the slots to score for, int [chosen]; None for all.
 
     Returns:
         For foreground and background, the scores and the weights of maps, each [b, n, positions].
     """
-    streams = weigh_streams(cells, "single")
+    own = cells if chosen is None else cells[:, chosen]
+    streams = weigh_streams(own, "single")
+    candidate = None
+    if templates > 1:
+        shown = find_shown(own, templates)
+        others = cells.sum(axis=1, keepdims=True) - own >= 0.9
+        background = jnp.where(shown, streams[:, 1], others.astype(streams.dtype))
+        streams = jnp.stack([own, background], axis=1)
+        candidate = jnp.stack([shown, shown | others], axis=1)
     learned = learn(streams[..., None] * pooled[:, None, None])
     scores = streams * pooled.max(axis=-1)[:, None, None] + learned * (streams != 0)
+    if candidate is not None:
+        scores = jnp.where(candidate, scores, -jnp.inf)
     return (scores[:, 0], streams[:, 0]), (scores[:, 1], streams[:, 1])
 
 
 def rank_together(
-    pooled: Array, cells: Array, learn: Callable[[Array], Array | float]
+    pooled: Array,
+    cells: Array,
+    learn: Callable[[Array], Array | float],
+    templates: int = 1,
+    chosen: Array | None = None,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Scores objects against one another: the rule of the released several-object model.
 
-    The background of an object is all maps of all others, the real background first.
+    The background of an object is all maps of all others, the real background first. Of a template
+    that does not show it, it is those of others alone.
 
     Args:
         pooled: as in `rank_alone`.
         cells: likewise.
         learn: likewise; it sees the maps once, unmasked.
+        templates: likewise.
+        chosen: likewise.
 
     Returns:
         Scores and weights of the foreground, each [b, n, positions], and of the background, each
@@ -202,13 +251,24 @@ def rank_together(
     scores = everything * (pooled.max(axis=-1) + learn(pooled))[:, None]  # [b, n + 1, positions]
     # An object's own maps and those of empty slots come after all others, and so are never among
     # the best.
-    rivals = jnp.arange(n + 1) != jnp.arange(1, n + 1)[:, None]  # [n, n + 1]
-    present = cells.any(axis=-1)  # [b, n]
-    present = jnp.concatenate([jnp.ones_like(present[:, :1]), present], axis=1)
-    allowed = (rivals & present[:, None])[..., None]  # [b, n, n + 1, 1]
-    contest = jnp.where(allowed, scores[:, None], -jnp.inf).reshape(b, n, -1)
-    weights = jnp.where(allowed, everything[:, None], 0).reshape(b, n, -1)
-    return (scores[:, 1:], cells), (contest, weights)
+    numbers = jnp.arange(n) if chosen is None else chosen
+    rivals = jnp.arange(n + 1) != numbers[:, None] + 1  # [n, n + 1]
+    own_scores, own = scores[:, 1:], cells
+    if templates == 1:
+        present = cells.any(axis=-1)  # [b, n]
+        present = jnp.concatenate([jnp.ones_like(present[:, :1]), present], axis=1)
+        allowed = (rivals & present[:, None])[..., None]  # [b, n, n + 1, 1]
+    else:
+        shown = find_shown(cells, templates)
+        own_scores = jnp.where(shown, own_scores, -jnp.inf)
+        background = shown if chosen is None else shown[:, chosen]
+        others = jnp.broadcast_to(shown[:, None], (b, numbers.size, *shown.shape[1:]))
+        allowed = rivals[..., None] & jnp.concatenate([background[:, :, None], others], axis=2)
+    if chosen is not None:
+        own_scores, own = own_scores[:, chosen], own[:, chosen]
+    contest = jnp.where(allowed, scores[:, None], -jnp.inf).reshape(b, numbers.size, -1)
+    weights = jnp.where(allowed, everything[:, None], 0).reshape(b, numbers.size, -1)
+    return (own_scores, own), (contest, weights)
 
 
 def select_maps(similarity: Array, scores: Array, weights: Array, top_k: int) -> Array:

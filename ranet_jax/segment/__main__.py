@@ -1,7 +1,10 @@
 """Segments a video of your own: python -m ranet_jax.segment VIDEO --mask first.png --out DIR.
 
-Writes masks, an overlay video and, if wished, probabilities; a run that was interrupted goes on
-with --resume.
+Or many: python -m ranet_jax.segment LIST.csv --out DIR (columns video, mask and, if need be,
+frame), or python -m ranet_jax.segment FOLDER --masks FOLDER --out DIR.
+
+Writes masks, an overlay video, how sure it was and, if wished, probabilities; a run that was
+interrupted goes on with --resume.
 """
 
 import argparse
@@ -19,31 +22,44 @@ from ranet_jax.network_flags import (
 from ranet_jax.online import OnlineLearner
 from ranet_jax.online_flags import add_online_flags
 from ranet_jax.segment.job import Job, run_job
+from ranet_jax.segment.many import Entry, is_list, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
 
 
-def parse_masks(arguments: list[str]) -> dict[int, Path]:
+def parse_masks(added: list[str], replacing: list[str]) -> tuple[dict[int, Path], frozenset[int]]:
     """Reads which mask is of which frame.
 
     Args:
-        arguments: `PATH`, which is of the first frame, or `INDEX=PATH`.
+        added: of `--mask`: `PATH`, which is of the first frame, or `INDEX=PATH`.
+        replacing: of `--replace`: `INDEX=PATH`.
 
     Returns:
-        The files by frame index.
+        The files by frame index, and the frames of those that replace what is followed.
 
     Raises:
-        InputError: two masks of one frame, or none of the first.
+        InputError: two masks of one frame, or none of the first; or one that replaces what nobody
+            can know.
     """
     paths: dict[int, Path] = {}
-    for argument in arguments:
+    replaced = set()
+    for flag, argument in [("--mask", one) for one in added] + [
+        ("--replace", x) for x in replacing
+    ]:
         match = re.fullmatch(r"(\d+)=(.*)", argument, re.DOTALL)
+        if not match and flag == "--replace":
+            raise InputError(f"--replace {argument}: say from which frame on, such as 120=all.png")
         index, path = match.groups() if match else ("0", argument)
         if int(index) in paths:
-            raise InputError(f"--mask {argument}: frame {index} has a mask already; drop one")
+            raise InputError(
+                f"{flag} {argument}: frame {index} has a mask already, {paths[int(index)]}; drop "
+                "one, or draw both into one image"
+            )
         paths[int(index)] = Path(path)
+        if flag == "--replace":
+            replaced.add(int(index))
     if 0 not in paths:
         raise InputError("the first frame has no mask; give --mask first.png as well")
-    return paths
+    return paths, frozenset(replaced)
 
 
 def main() -> None:
@@ -54,16 +70,28 @@ def main() -> None:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     add = parser.add_argument
-    add("video", help="a file, a folder of frames, a glob in quotes, or a camera's number")
+    add(
+        "video",
+        help="a file, a folder of frames, a glob in quotes, or a camera's number; a list of\n"
+        "videos as CSV, or with --masks a folder of them",
+    )
     add(
         "--mask",
         action="append",
-        required=True,
+        default=[],
         metavar="[INDEX=]PNG",
-        help="objects of the first frame; 120=second.png: of frame 120, which are followed from\n"
-        "there on in place of the others",
+        help="objects of the first frame; 120=more.png: of frame 120, which join there or get a\n"
+        "new look, while the others go on",
     )
-    add("--out", type=Path, required=True, help="folder of the results")
+    add(
+        "--replace",
+        action="append",
+        default=[],
+        metavar="INDEX=PNG",
+        help="objects of frame 120, say, which are followed from there on in place of the others",
+    )
+    add("--masks", type=Path, help="folder of the first masks of many videos, named as those are")
+    add("--out", type=Path, required=True, help="folder of the results, of many a folder each")
     add_network_flags(parser)
     add_computation_flags(parser)
     add("--probabilities", action="store_true", help="write them too, as 8-bit grey PNGs")
@@ -76,9 +104,12 @@ def main() -> None:
     # A file whose name begins with a dash is no option.
     given = [f"./{one}" if one[:1] == "-" and Path(one).exists() else one for one in sys.argv[1:]]
     args = parser.parse_args(given)
+    entries = _list_entries(args)
+    paths, replacing = ({}, frozenset()) if entries else parse_masks(args.mask, args.replace)
     job = Job(
         source=args.video,
-        mask_paths=parse_masks(args.mask),
+        mask_paths=paths,
+        replacing=replacing,
         resize_masks=args.resize_mask,
         out=args.out,
         probabilities=args.probabilities,
@@ -93,7 +124,32 @@ def main() -> None:
     learner = None
     if args.online_steps:
         learner = OnlineLearner(segmenter, args.online_steps, args.online_rate, args.seed)
-    run_job(job, segmenter, learner)
+    if not entries:
+        run_job(job, segmenter, learner)
+        return
+
+    def run(entry: Entry) -> str:
+        one = job._replace(
+            source=entry.source, mask_paths=entry.mask_paths, out=args.out / entry.name
+        )
+        outcome = run_job(one, segmenter, learner)
+        return f"{outcome.frames} frames in {one.out}"
+
+    run_all(entries, run)
+
+
+def _list_entries(args: argparse.Namespace) -> list[Entry]:
+    """The videos of a list or a folder of them; none where one video was asked for."""
+    masks: Path | None = args.masks
+    if masks is None and not is_list(args.video):
+        return []
+    if args.mask or args.replace:
+        raise InputError("--mask and --replace are of one video; a list says in itself which masks")
+    if masks is None:
+        return read_list(Path(args.video))
+    if is_list(args.video):
+        raise InputError(f"{args.video} says which masks; leave --masks out")
+    return pair_folders(Path(args.video), masks)
 
 
 def command() -> None:

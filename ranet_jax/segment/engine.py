@@ -1,7 +1,7 @@
 """Segmenting a video into a folder: what `ranet_jax.segment` and the page run."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -14,8 +14,9 @@ from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.video_writer import VideoWriter
 from ranet_jax.online import OnlineLearner
 from ranet_jax.remarks import remark
+from ranet_jax.segment.confidence import Confidence, find_doubtful, rate_frame
 from ranet_jax.segment.following import check_masks, compile_ahead, follow
-from ranet_jax.segment.identity import compute_checksum, describe_run
+from ranet_jax.segment.identity import describe_masks, describe_run
 from ranet_jax.segment.outputs import make_grey, open_overlay, paint
 from ranet_jax.segment.results import Results
 from ranet_jax.segment.sightings import Sighting, Sightings
@@ -31,12 +32,14 @@ class Outcome(NamedTuple):
         segmented: how many of them are of this run.
         seconds: that those took, reading and writing included, compilation and online learning not.
         sightings: what was seen of each object, by its id.
+        doubtful: objects in the frames that most need a look, the least certain first.
     """
 
     frames: int
     segmented: int
     seconds: float
     sightings: dict[int, Sighting]
+    doubtful: list[Confidence]
 
 
 def segment_video(
@@ -45,6 +48,7 @@ def segment_video(
     masks: Mapping[int, np.ndarray],
     out: Path,
     *,
+    replacing: Collection[int] = (),
     overlay: bool = True,
     probabilities: bool = False,
     resume: bool = False,
@@ -62,10 +66,11 @@ def segment_video(
         segmenter: the network.
         video: to be segmented from its first frame on.
         masks: ids by frame index, uint8 [h, w] of the video's size: of the first frame, 0, and of
-            any later one from which on another mask is the truth; see `Tracker.mark`. The result
-            of such a frame is the mask itself.
+            any later one in which objects join or are corrected; see `Tracker.add`.
         out: folder of the results; see `results.check_folder` for one that is not empty, and
             `files.lock_folder` for one that others may write into.
+        replacing: the frames of those masks that are the whole truth from there on; see
+            `Tracker.mark`. The result of such a frame is the mask itself.
         overlay: whether `overlay.mp4` is written, with the times and the sound of the video.
         probabilities: whether `probabilities/ID/NAME.png` are written, 8-bit grey; needs a
             segmenter that gives them.
@@ -87,15 +92,15 @@ def segment_video(
     if probabilities and not segmenter.probabilities:
         raise InputError("probabilities need Segmenter(..., probabilities=True)")
     settings = describe_run(segmenter, learner, video.size, probabilities=probabilities)
-    marks = {index: compute_checksum([mask]) for index, mask in masks.items()}
+    marks = describe_masks(masks, replacing)
     results = Results(out, settings, marks, resume=resume)
     if max_frames is not None and max_frames < results.finished:
         raise InputError(
             f"{out} holds {results.finished} finished frames, more than the {max_frames} to stop "
             "after; raise --max-frames, or start anew with --overwrite"
         )
-    compile_ahead(segmenter, learner, masks)
-    work = _Work(segmenter, learner, masks, results, report_frame)
+    compile_ahead(segmenter, learner, masks, replacing)
+    work = _Work(segmenter, learner, masks, replacing, results, report_frame)
     try:
         with open_overlay(out, video) if overlay else nullcontext() as painting:
             stopped = work.run(video, max_frames, painting, probabilities=probabilities)
@@ -118,7 +123,8 @@ def segment_video(
             f"mask for; the first frame is number 0, and the results in {out} are complete"
         )
     seconds, segmented = work.read_clock() - work.start, work.frames - work.resumed
-    return Outcome(work.frames, segmented, seconds, work.sightings.of_object)
+    doubtful = find_doubtful(results.confidence)
+    return Outcome(work.frames, segmented, seconds, work.sightings.of_object, doubtful)
 
 
 class _Work:
@@ -136,13 +142,14 @@ class _Work:
         segmenter: Segmenter,
         learner: OnlineLearner | None,
         masks: Mapping[int, np.ndarray],
+        replacing: Collection[int],
         results: Results,
         report_frame: Callable[[Frame, np.ndarray], None],
     ) -> None:
         """Starts the clock; for the arguments see `segment_video`."""
         self._segmenter = segmenter
         self._learner = learner
-        self._masks = masks
+        self._masks, self._replacing = masks, replacing
         self._results = results
         self._report_frame = report_frame
         self.resumed = results.finished
@@ -209,13 +216,16 @@ class _Work:
     ) -> None:
         """Hands each frame to the network, and what comes out to the writer."""
         results = self._results
-        followed = follow(self._segmenter, self._learner, frames, self._masks, results)
+        followed = follow(
+            self._segmenter, self._learner, frames, self._masks, self._replacing, results
+        )
         for index, frame, mask, tracker in followed:
             if index < self.resumed:
                 self.start = self.read_clock()
             else:
                 grey = make_grey(tracker, mask) if probabilities else {}
-                writing.add(results.write, index, frame.name, mask, tracker.labels, grey)
+                sure = rate_frame(index, frame.name, mask, tracker)
+                writing.add(results.write, index, frame.name, mask, tracker.save(), grey, sure)
             if painting:
                 writing.add(paint, painting, frame, mask)
             self._report_frame(frame, mask)

@@ -1,17 +1,19 @@
 """From frames to masks: objects followed through a video, from mask to mask."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from ranet_jax.bank import find_templates
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame
 from ranet_jax.online import OnlineLearner
-from ranet_jax.protocol import SLOTS
+from ranet_jax.protocol import MAX_OBJECTS, find_slots
 from ranet_jax.segment.identity import compute_checksum
 from ranet_jax.segment.results import Results
-from ranet_jax.segmenter import Segmenter, Tracker
+from ranet_jax.segmenter import Segmenter
+from ranet_jax.tracker import Tracker
 
 
 class Followed(NamedTuple):
@@ -56,15 +58,18 @@ def check_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> None:
         raise InputError("the first frame, number 0, needs a mask")
     for index, mask in masks.items():
         objects = count_objects(mask)
-        if mask.shape != size or not 0 < objects <= SLOTS[-1]:
+        if mask.shape != size or not 0 < objects <= MAX_OBJECTS:
             raise InputError(
                 f"the mask of frame {index} is {mask.shape} with {objects} objects; it must be "
-                f"{size} as the frames are, with 1 to {SLOTS[-1]} objects"
+                f"{size} as the frames are, with 1 to {MAX_OBJECTS} objects"
             )
 
 
 def compile_ahead(
-    segmenter: Segmenter, learner: OnlineLearner | None, masks: Mapping[int, np.ndarray]
+    segmenter: Segmenter,
+    learner: OnlineLearner | None,
+    masks: Mapping[int, np.ndarray],
+    replacing: Collection[int],
 ) -> None:
     """Compiles all that a video needs, so that no frame waits for the compiler.
 
@@ -72,9 +77,19 @@ def compile_ahead(
         segmenter: the network.
         learner: that learns the first frame; None where nothing is learned.
         masks: that the video has, by frame index.
+        replacing: those of them that say anew what is followed.
     """
-    for mask in masks.values():
-        segmenter.compile(count_objects(mask))
+    ids, objects, places = np.zeros(0, np.uint8), 0, 1
+    for index, mask in sorted(masks.items()):
+        given = np.setdiff1d(mask, [0])
+        if index in replacing or index == 0:
+            ids, objects, places = given, given.size, segmenter.protocol.templates
+            segmenter.compile(objects)
+        else:
+            ids = np.union1d(ids, given)
+            # As `Tracker.add` does: what there is room for already stays.
+            objects, places = max(ids.size, find_slots(objects)), find_templates(places + 1)
+            segmenter.compile(objects, places)
     if learner:
         learner.compile(count_objects(masks[0]))
 
@@ -84,6 +99,7 @@ def follow(
     learner: OnlineLearner | None,
     frames: Iterable[Frame],
     masks: Mapping[int, np.ndarray],
+    replacing: Collection[int],
     results: Results,
 ) -> Iterator[Followed]:
     """Gives each frame with its mask; segments those that are not finished.
@@ -93,6 +109,7 @@ def follow(
         learner: learns the first frame beforehand; None to segment offline.
         frames: from the first one on.
         masks: ids by frame index, of the first frame and of any later one.
+        replacing: the frames of those masks that say anew what is followed; others add to it.
         results: what is finished already, and whose video it is.
 
     Yields:
@@ -101,25 +118,30 @@ def follow(
     Raises:
         InputError: a frame cannot be used, or the finished ones are of another video.
     """
-    resumed, labels = results.finished, results.labels
+    resumed = results.finished
     tracker: Tracker | None = None
     for index, frame in enumerate(frames):
-        if index in masks:
-            mask = masks[index].astype(np.uint8)
-            if tracker is None:
-                results.check_video(frame.name, compute_checksum([frame.image]))
-                # Of equal seeds the same is learned, so that a resumed run learns it anew.
-                params = learner.learn(frame.image, mask) if learner else None
-                tracker = segmenter.start(frame.image, mask, params)
-            else:
-                tracker.mark(frame.image, mask)
-        elif tracker is None:
-            raise InputError("the first frame, number 0, needs a mask")
+        given = masks.get(index)
+        if tracker is None:
+            if given is None:
+                raise InputError("the first frame, number 0, needs a mask")
+            mask = given.astype(np.uint8)
+            results.check_video(frame.name, compute_checksum([frame.image]))
+            # Of equal seeds the same is learned, so that a resumed run learns it anew.
+            params = learner.learn(frame.image, mask) if learner else None
+            tracker = segmenter.start(frame.image, mask, params)
+        elif given is not None and index in replacing:
+            mask = given.astype(np.uint8)
+            tracker.mark(frame.image, mask)
         elif index < resumed:
             mask = results.read_mask(frame.name)
+            if given is not None:
+                tracker.add(frame.image, given)
         else:
-            if index == resumed:
-                assert labels is not None  # they were saved with the finished frames
-                tracker.restore(labels)
             mask = tracker.step(frame.image)
+            if given is not None:
+                mask = tracker.add(frame.image, given)
+        if index + 1 == resumed:
+            assert results.saved is not None  # it was kept with the finished frames
+            tracker.restore(results.saved)
         yield Followed(index, frame, mask, tracker)

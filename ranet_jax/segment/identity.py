@@ -1,7 +1,7 @@
 """What counts as the same run when one goes on: all that its masks depend on."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -39,6 +39,25 @@ def describe_run(
         "weights": compute_checksum(jax.tree.leaves(segmenter.params)),
         "online learning": [learner.steps, learner.rate, learner.seed] if learner else None,
     }
+
+
+def describe_masks(
+    masks: Mapping[int, np.ndarray], replacing: Collection[int]
+) -> dict[int, int | str]:
+    """Describes the masks that are given, so that others are told from them.
+
+    Args:
+        masks: ids by frame index.
+        replacing: the frames of those that say anew what is followed.
+
+    Returns:
+        A checksum by frame index; that of a mask that adds to what is followed is a text.
+    """
+    marks: dict[int, int | str] = {}
+    for index, mask in masks.items():
+        checksum = compute_checksum([mask])
+        marks[index] = checksum if index == 0 or index in replacing else f"added {checksum}"
+    return marks
 
 
 def compute_checksum(arrays: Iterable[Any]) -> int:

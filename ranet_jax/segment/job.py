@@ -1,7 +1,7 @@
 """One run of the command: a video from its words on the command line to its summary."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ class Job(NamedTuple):
     Attributes:
         source: of the video, as for `open_video`.
         mask_paths: file of each mask by frame index; frame 0 has one.
+        replacing: the frames of those that replace what is followed; others add to it.
         resize_masks: whether masks of another size than the frames are resized.
         out: folder of the results.
         probabilities: whether they are written, too.
@@ -36,6 +37,7 @@ class Job(NamedTuple):
 
     source: str
     mask_paths: Mapping[int, Path]
+    replacing: Collection[int]
     resize_masks: bool
     out: Path
     probabilities: bool
@@ -44,13 +46,16 @@ class Job(NamedTuple):
     resume: bool
 
 
-def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> None:
+def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Outcome:
     """Segments a video behind a progress bar and says what came of it.
 
     Args:
         job: what is asked for.
         segmenter: the network.
         learner: learns the first frame beforehand; None to segment offline.
+
+    Returns:
+        What came of it.
 
     Raises:
         InputError: as the parts do; another program that writes into the folder is named.
@@ -79,12 +84,13 @@ def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> No
             height, width = video.size
             length = f"{video.frame_count} frames" if video.frame_count else "length unknown"
             print(f"{video.name}: {width} x {height}, {float(video.frame_rate):.5g} fps, {length}")
-            print_masks(job.mask_paths, masks)
+            print_masks(job.mask_paths, masks, job.replacing)
             if job.overwrite:
                 remove_results(job.out)
             labels = {index: one.labels for index, one in masks.items()}
             outcome = _segment(job, segmenter, learner, video, labels)
     print_summary(outcome, job.out, segmenter, learner)
+    return outcome
 
 
 def _segment(
@@ -116,6 +122,7 @@ def _segment(
                 video,
                 masks,
                 job.out,
+                replacing=job.replacing,
                 probabilities=job.probabilities,
                 resume=job.resume,
                 max_frames=job.max_frames,

@@ -8,7 +8,7 @@ from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video_writer import VideoWriter
 from ranet_jax.segment.results import OVERLAY
-from ranet_jax.segmenter import Tracker
+from ranet_jax.tracker import Tracker
 
 
 def open_overlay(out: Path, video: Video) -> VideoWriter:

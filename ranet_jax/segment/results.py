@@ -1,9 +1,10 @@
-"""The folder that a segmented video is written into, and how far it has come."""
+"""The folder that a segmented video is written into, how far it has come, and going back in it."""
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,14 @@ from ranet_jax.errors import InputError
 from ranet_jax.files import LOCK, name_unfinished, replace_file
 from ranet_jax.media.images import open_image
 from ranet_jax.media.masks import write_mask
+from ranet_jax.remarks import remark
+from ranet_jax.segment.confidence import (
+    CONFIDENCE,
+    Confidence,
+    append_confidence,
+    read_confidence,
+    write_confidence,
+)
 
 OVERLAY = "overlay.mp4"
 """The file of the overlay in a folder of results."""
@@ -20,6 +29,7 @@ OVERLAY = "overlay.mp4"
 # NUL, which no file name contains; and what it takes to go on.
 _WRITTEN = Path(".progress", "written")
 _STATE = Path(".progress", "state.npz")
+_LABELS = Path(".progress", "labels")  # `Tracker.labels` of each frame, to go back to it
 
 
 class Results:
@@ -32,14 +42,15 @@ class Results:
     Attributes:
         folder: where they are.
         finished: number of finished frames.
-        labels: `Tracker.labels` after the last of them; None if there are none.
+        saved: by `Tracker.save` after the last of them; None if there are none.
+        confidence: of the objects in all of them.
     """
 
     def __init__(
         self,
         folder: Path,
         settings: Mapping[str, object],
-        marks: Mapping[int, int],
+        marks: Mapping[int, int | str],
         *,
         resume: bool,
     ) -> None:
@@ -48,8 +59,10 @@ class Results:
         Args:
             folder: of the results; is made.
             settings: JSON by its name; all that the masks depend on beside masks and video.
-            marks: checksum of each mask that is given, by frame index.
-            resume: whether frames that are in the folder are kept.
+            marks: of each mask that is given, by frame index; see `identity.describe_masks`.
+            resume: whether frames that are in the folder are kept: those before the first mask
+                that is new or another one than before. The others are removed when the first that
+                takes their place is written.
 
         Raises:
             InputError: there are results in the folder and they are not to be kept, or they are
@@ -60,28 +73,30 @@ class Results:
         self._marks = {str(index): checksum for index, checksum in marks.items()}
         self._video: list[object] | None = None
         self.finished = 0
-        self.labels: np.ndarray | None = None
+        self.saved: Mapping[str, np.ndarray] | None = None
+        self.confidence: list[Confidence] = []
+        self._is_writing = False
+        self._outdated: set[str] = set()  # names of frames that are to be removed
         if not resume and (folder / _WRITTEN).exists():
             raise InputError(f"{folder} holds results; give --resume, --overwrite or another --out")
         if resume and (folder / _STATE).exists():
             self._read_state()
         (folder / _WRITTEN).parent.mkdir(parents=True, exist_ok=True)
         (folder / "masks").mkdir(exist_ok=True)
-        self._note(folder / OVERLAY)
+        self._note(folder / OVERLAY, folder / CONFIDENCE)
 
     def _read_state(self) -> None:
         """Reads how far the results have come, and checks that the same run goes on."""
         with np.load(self.folder / _STATE) as state:
             known = json.loads(str(state["known"]))
-            self.finished, self.labels = int(state["finished"]), state["labels"]
+            self.finished = int(state["finished"])
+            self.saved = {name: state[name] for name in state if name not in ("finished", "known")}
         differing = [
             name for name, value in self._settings.items() if known["settings"].get(name) != value
         ]
-        used = [
-            {index: checksum for index, checksum in marks.items() if int(index) < self.finished}
-            for marks in (known["marks"], self._marks)
-        ]
-        if used[0] != used[1]:
+        before = {int(i): mark for i, mark in known["marks"].items() if int(i) < self.finished}
+        now = {int(i): mark for i, mark in self._marks.items() if int(i) < self.finished}
+        if before.get(0) != now.get(0) or before.keys() - now.keys():
             differing.append("masks")
         if differing:
             raise InputError(
@@ -89,6 +104,41 @@ class Results:
                 "with the same ones, or start anew with --overwrite"
             )
         self._video = known["video"]
+        self.confidence = read_confidence(self.folder / CONFIDENCE)
+        changed = [index for index, mark in now.items() if before.get(index) != mark]
+        if changed:
+            self._go_back(min(changed))
+        self.confidence = [row for row in self.confidence if row.frame < self.finished]
+
+    def _go_back(self, index: int) -> None:
+        """Takes the frames before one as finished, and no others.
+
+        Raises:
+            InputError: what it takes to go on from there was not kept.
+        """
+        path = self.folder / _label_path(index - 1)
+        if self.saved is None or self.saved.keys() != {"labels"} or not path.exists():
+            raise InputError(
+                f"{self.folder} does not hold what it takes to go on from frame {index}, whose "
+                "mask is new (where looks are remembered, it never does); start anew with "
+                "--overwrite"
+            )
+        remark(
+            f"{self.folder}: goes on from frame {index}, whose mask is new; the {index} frames "
+            f"before it are kept, {self.finished - index} are segmented anew"
+        )
+        self._outdated = {row.name for row in self.confidence if row.frame >= index}
+        self.finished, self.saved = index, {"labels": np.asarray(open_image(path))}
+
+    def _remove_outdated(self) -> None:
+        """Removes the frames that are segmented anew, and notes before that they are missing."""
+        assert self.saved is not None
+        self._save(self.finished, self.saved)
+        for name in self._outdated:
+            self._mask_path(name).unlink(missing_ok=True)
+            for folder in self.folder.glob("probabilities/*"):
+                (folder / f"{name}.png").unlink(missing_ok=True)
+        self._outdated = set()
 
     def check_video(self, name: str, checksum: int) -> None:
         """Notes which video the results are of, or refuses to go on with another one.
@@ -112,8 +162,9 @@ class Results:
         index: int,
         name: str,
         mask: np.ndarray,
-        labels: np.ndarray,
+        saved: Mapping[str, np.ndarray],
         probability: Mapping[int, np.ndarray],
+        confidence: Sequence[Confidence],
     ) -> None:
         """Writes what belongs to a frame.
 
@@ -121,31 +172,43 @@ class Results:
             index: of the frame, which must be the first that is not finished.
             name: of the frame.
             mask: ids, uint8 [h, w].
-            labels: `Tracker.labels` after the frame.
+            saved: by `Tracker.save` after the frame.
             probability: of each id, uint8 [h, w].
+            confidence: of each object.
         """
         if index != self.finished:
             raise RuntimeError(f"frame {index} cannot be written after {self.finished} frames")
+        if not self._is_writing:  # what a killed run has written beyond the finished frames goes
+            write_confidence(self.folder / CONFIDENCE, self.confidence)
+            self._is_writing = True
+        if self._outdated:
+            self._remove_outdated()
         grey = {
             self.folder / "probabilities" / str(one) / f"{name}.png": image
             for one, image in probability.items()
         }
-        self._note(self._mask_path(name), *grey)
+        labels_path = self.folder / _label_path(index)
+        self._note(self._mask_path(name), labels_path, *grey)
         for path, image in grey.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             with replace_file(path) as unfinished:
                 Image.fromarray(image).save(unfinished)
         with replace_file(self._mask_path(name)) as unfinished:
             write_mask(unfinished, mask)
+        labels_path.parent.mkdir(exist_ok=True)
+        with replace_file(labels_path) as unfinished:
+            Image.fromarray(saved["labels"]).save(unfinished, compress_level=1)
+        append_confidence(self.folder / CONFIDENCE, confidence)
+        self._save(index + 1, saved)
+        self.finished, self.saved = index + 1, saved
+        self.confidence += confidence
+
+    def _save(self, finished: int, saved: Mapping[str, np.ndarray]) -> None:
+        """Notes how many frames are finished, and what it takes to go on after them."""
         known = {"settings": self._settings, "marks": self._marks, "video": self._video}
-        state = {
-            "finished": index + 1,
-            "labels": labels,
-            "known": json.dumps(known),
-        }
+        state: dict[str, Any] = {**saved, "finished": finished, "known": json.dumps(known)}
         with replace_file(self.folder / _STATE) as unfinished:
             np.savez_compressed(unfinished, **state)
-        self.finished, self.labels = index + 1, labels
 
     def read_mask(self, name: str) -> np.ndarray:
         """Reads the mask of a finished frame.
@@ -165,6 +228,11 @@ class Results:
         """Notes which files are going to be written, before they are."""
         with (self.folder / _WRITTEN).open("ab") as file:
             file.writelines(os.fsencode(path.relative_to(self.folder)) + b"\0" for path in paths)
+
+
+def _label_path(index: int) -> Path:
+    """Where the labels of a frame are kept, in a folder of results."""
+    return _LABELS / f"{index:06d}.png"
 
 
 def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
@@ -189,7 +257,8 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
     if resume and not (folder / _WRITTEN).exists():
         raise InputError(f"{folder} holds no results to go on with; choose another --out")
     own = set(_read_written(folder))
-    places = [*folder.glob("masks/*.png"), *folder.glob("probabilities/*/*.png"), folder / OVERLAY]
+    places = [*folder.glob("masks/*.png"), *folder.glob("probabilities/*/*.png")]
+    places += [folder / OVERLAY, folder / CONFIDENCE]
     for path in places:
         if path.exists() and not path.name.startswith(".") and path not in own:
             raise InputError(

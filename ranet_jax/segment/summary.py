@@ -1,6 +1,6 @@
 """What the command says of masks before it begins, and of results at its end."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import jax
@@ -9,26 +9,34 @@ from rich.table import Table
 from rich.text import Text
 
 from ranet_jax.online import OnlineLearner
+from ranet_jax.segment.confidence import CONFIDENCE
 from ranet_jax.segment.engine import Outcome
 from ranet_jax.segment.results import OVERLAY
 from ranet_jax.segment.user_masks import UserMask
 from ranet_jax.segmenter import Segmenter
 
 
-def print_masks(paths: Mapping[int, Path], masks: Mapping[int, UserMask]) -> None:
+def print_masks(
+    paths: Mapping[int, Path], masks: Mapping[int, UserMask], replacing: Collection[int]
+) -> None:
     """Prints what each value or colour of each mask was taken for.
 
     Args:
         paths: file of each mask by frame index.
-        masks: what was read from it, likewise.
+        masks: what was read from it, likewise, ascending.
+        replacing: the frames of those that replace what is followed.
     """
     table = Table("Frame", "Mask", "In the file", "Object", "Pixels")
+    followed: set[int] = set()
     for index, (labels, ids) in masks.items():
+        known = set() if index in replacing else followed
         for number, (value, one) in enumerate(ids.items()):
             swatch = f"{value} [on {value}]    [/]" if value.startswith("#") else value
             # A Text, because a name may look like markup.
             place = ("", "") if number else (str(index), Text(paths[index].name))
-            table.add_row(*place, swatch, str(one), str((labels == one).sum()))
+            who = f"{one}, a new look" if one in known else str(one)
+            table.add_row(*place, swatch, who, str((labels == one).sum()))
+        followed = known | set(ids.values())
     Console().print(table)
 
 
@@ -47,6 +55,13 @@ def print_summary(
     for one, sighting in outcome.sightings.items():
         table.add_row(str(one), f"{sighting.frames} of {outcome.frames}", str(sighting.last))
     Console().print(table)
+    if outcome.doubtful:
+        frames = [
+            f"{one.frame} (object {one.one}, "
+            + (f"{one.mean:.2f})" if one.is_found else "no longer found)")
+            for one in outcome.doubtful
+        ]
+        print(f"frames that most need a look: {', '.join(frames)}; all in {out / CONFIDENCE}")
     if outcome.segmented:
         found = outcome.frames - outcome.segmented
         before = f", {found} of them from before" if found else ""

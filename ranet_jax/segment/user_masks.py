@@ -11,7 +11,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.mask_kinds import VOID, Mask
 from ranet_jax.media.masks import decode_mask
 from ranet_jax.media.palette import name_davis_colours
-from ranet_jax.protocol import SLOTS
+from ranet_jax.protocol import MAX_OBJECTS
 from ranet_jax.remarks import remark
 
 _ALIKE = 40  # by which a colour differs between two lossy files
@@ -71,6 +71,11 @@ def read_user_masks(
                     f"{size[1]} x {size[0]}; draw it on a frame, or give --resize-mask"
                 )
             labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        if len(id_of_colour) > MAX_OBJECTS:
+            raise InputError(
+                f"{path} brings the colours of all masks to {len(id_of_colour)}; each is an "
+                f"object and a video has {MAX_OBJECTS} at most, so draw an object in one colour"
+            )
         if not labels.any():
             raise InputError(f"{path} has no object; everything in it is 0, black or transparent")
         read[index] = UserMask(labels, ids)
@@ -79,10 +84,10 @@ def read_user_masks(
 
 def _refuse_many(path: Path, count: int, what: str) -> None:
     """Refuses more objects than fit."""
-    if count > SLOTS[-1]:
+    if count > MAX_OBJECTS:
         raise InputError(
-            f"{path} has {count} {what}; each is an object and at most {SLOTS[-1]} fit, so draw it "
-            "with a hard brush, without anti-aliasing, and save it as PNG"
+            f"{path} has {count} {what}; each is an object and at most {MAX_OBJECTS} fit, so draw "
+            "it with a hard brush, without anti-aliasing, and save it as PNG"
         )
 
 

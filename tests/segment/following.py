@@ -31,7 +31,8 @@ def moving(count=COUNT):
 
 def run(folder, masks, out, **options):
     with open_video(str(folder)) as video:
-        return segment_video(segmenter(), video, masks, out, **{"probabilities": True} | options)
+        options = {"probabilities": True, "replacing": {3}} | options
+        return segment_video(segmenter(), video, masks, out, **options)
 
 
 def read(path):

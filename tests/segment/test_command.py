@@ -49,7 +49,7 @@ def arguments(folder, masks, tmp_path):
         write_mask(tmp_path / f"{index}.png", mask)
     return [
         *(folder, "--out", tmp_path / "out", "--checkpoint", "any"),
-        *("--mask", tmp_path / "0.png", "--mask", f"3={tmp_path / '3.png'}"),
+        *("--mask", tmp_path / "0.png", "--replace", f"3={tmp_path / '3.png'}"),
     ]
 
 
@@ -300,6 +300,18 @@ def test_cyrillic_on_an_ascii_terminal(tmp_path):
 
 
 def test_parse_masks():
-    assert list(parse_masks(["a=b.png", "7=c.png"]).items())[1][0] == 7
-    with pytest.raises(InputError, match="frame 0 has a mask already"):
-        parse_masks(["a.png", "0=b.png"])
+    paths, replacing = parse_masks(["a=b.png", "7=c.png"], ["9=d=.png"])
+    assert {index: str(path) for index, path in paths.items()} == {
+        0: "a=b.png",
+        7: "c.png",
+        9: "d=.png",
+    }
+    assert replacing == {9}
+    with pytest.raises(InputError, match=r"--mask 0=b\.png: frame 0 has a mask already, a\.png;"):
+        parse_masks(["a.png", "0=b.png"], [])
+    with pytest.raises(InputError, match=r"--replace 7=c\.png: frame 7 has a mask already, b\.png"):
+        parse_masks(["a.png", "7=b.png"], ["7=c.png"])
+    with pytest.raises(InputError, match=r"--replace c\.png: say from which frame on"):
+        parse_masks(["a.png"], ["c.png"])
+    with pytest.raises(InputError, match="the first frame has no mask"):
+        parse_masks(["7=b.png"], [])

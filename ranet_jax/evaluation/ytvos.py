@@ -1,0 +1,280 @@
+"""YouTube-VOS: objects that appear in the middle of a video, and its rules for results.
+
+Its folder holds `JPEGImages/VIDEO/*.jpg`, `Annotations/VIDEO/*.png` and, in the official splits,
+`meta.json`. An object joins in the first frame whose annotation has it. Where annotations of later
+frames have it too, results are scored on them; the benchmark's server has those of its own split.
+"""
+
+import json
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation.metrics import boundary_accuracy, region_similarity
+from ranet_jax.evaluation.report import write_summary
+from ranet_jax.files import lock_folder, replace_file, replace_folder
+from ranet_jax.machine import describe_machine
+from ranet_jax.media.images import read_frame
+from ranet_jax.media.listing import is_hidden, list_images
+from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.remarks import remark
+from ranet_jax.segmenter import Segmenter
+from ranet_jax.tracker import Tracker
+
+SPLIT = "ytvos"
+"""What the command calls it."""
+
+
+class Clip(NamedTuple):
+    """One video.
+
+    Attributes:
+        name: of its folder.
+        frames: paths of all of them, in order; numbers may have gaps.
+        annotations: by the stem of their frame.
+        joins: ids of the objects by the stem of the frame in which they appear.
+        wanted: stems of the frames that results are given for.
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    annotations: Mapping[str, Path]
+    joins: Mapping[str, list[int]]
+    wanted: frozenset[str]
+
+
+def find_clips(root: Path, chosen: list[str] | None = None) -> list[Clip]:
+    """Finds the videos of a split.
+
+    Args:
+        root: its folder, such as `valid`.
+        chosen: names to keep; all when None.
+
+    Returns:
+        The videos by name.
+
+    Raises:
+        InputError: the folder is none of YouTube-VOS, or a name is not in it.
+    """
+    for part in ("JPEGImages", "Annotations"):
+        if not (root / part).is_dir():
+            raise InputError(
+                f"{root / part} does not exist; --data-dir must hold JPEGImages and Annotations, "
+                "as the folder valid of https://youtube-vos.org does"
+            )
+    folders = (root / "Annotations").iterdir()
+    names = sorted(path.name for path in folders if path.is_dir() and not is_hidden(path))
+    if not names:
+        raise InputError(f"{root / 'Annotations'} has no videos; unpack it again")
+    if unknown := sorted(set(chosen or []) - set(names)):
+        raise InputError(f"{', '.join(unknown)} not in {root / 'Annotations'}")
+    videos = _read_meta(root / "meta.json")
+    return [_find_clip(root, name, videos) for name in names if not chosen or name in chosen]
+
+
+def _read_meta(path: Path) -> Mapping[str, Any]:
+    """What `meta.json` says of the videos; nothing where there is none."""
+    if not path.exists():
+        return {}
+    try:
+        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        return {
+            name: {int(one): list(object_["frames"]) for one, object_ in video["objects"].items()}
+            for name, video in videos.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not the meta.json of YouTube-VOS ({type(error).__name__}: {error}); take "
+            "it from the archive again, or move it away"
+        ) from None
+
+
+def _find_clip(root: Path, name: str, videos: Mapping[str, Any]) -> Clip:
+    """One video, with the frames in which its objects appear."""
+    folder = root / "JPEGImages" / name
+    frames = tuple(list_images(folder)) if folder.is_dir() else ()
+    annotations = {path.stem: path for path in list_images(root / "Annotations" / name)}
+    stems = [path.stem for path in frames]
+    if not frames or not annotations:
+        missing = folder if not frames else root / "Annotations" / name
+        raise InputError(f"{missing} has no images; unpack {name} again")
+    if strangers := sorted(annotations.keys() - set(stems)):
+        raise InputError(f"{annotations[strangers[0]]} has no frame {folder / strangers[0]}.jpg")
+    of_meta: dict[int, list[str]] = videos.get(name, {})
+    joins: dict[str, list[int]] = {}
+    known: set[int] = set()
+    for stem in stems:
+        if stem in annotations:
+            found = np.unique(read_mask(annotations[stem])).tolist()
+            # With a description an object joins in the first of its frames, and not in an earlier
+            # annotation that happens to show it.
+            new = [
+                one
+                for one in found
+                if one and one not in known and of_meta.get(one, [stem])[0] <= stem
+            ]
+            if new:
+                joins[stem] = new
+                known |= set(new)
+    if not joins:
+        raise InputError(f"{next(iter(annotations.values()))} has no object; nor has any of {name}")
+    wanted = frozenset(stem for of_object in of_meta.values() for stem in of_object) & set(stems)
+    return Clip(name, frames, annotations, joins, wanted or frozenset(stems))
+
+
+def segment_clip(segmenter: Segmenter, clip: Clip, folder: Path) -> list[float]:
+    """Segments a video, objects joining where they appear, and writes the masks that are wanted.
+
+    Args:
+        segmenter: the network.
+        clip: the video.
+        folder: of the masks; appears when all of them are written.
+
+    Returns:
+        Seconds of every frame after the first object's.
+
+    Raises:
+        InputError: a frame or an annotation cannot be used; it is named.
+    """
+    seconds: list[float] = []
+    tracker: Tracker | None = None
+    with replace_folder(folder) as unfinished:
+        for path in clip.frames:
+            frame = read_frame(path)
+            labels = np.zeros(frame.shape[:2], np.uint8)
+            try:
+                if tracker:
+                    start = time.perf_counter()
+                    labels = tracker.step(frame)
+                    seconds.append(time.perf_counter() - start)
+                if path.stem in clip.joins:
+                    given = read_mask(clip.annotations[path.stem], frame.shape[:2])
+                    given = np.where(np.isin(given, clip.joins[path.stem]), given, 0)
+                    given = given.astype(np.uint8)
+                    if tracker:
+                        labels = tracker.add(frame, given)
+                    else:
+                        tracker, labels = segmenter.start(frame, given), given
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from None
+            if path.stem in clip.wanted:
+                write_mask(unfinished / f"{path.stem}.png", labels)
+    return seconds
+
+
+def score_clip(clip: Clip, folder: Path) -> dict[int, tuple[float, float]]:
+    """Scores the masks of a video on the annotations after those in which objects appear.
+
+    Args:
+        clip: the video.
+        folder: of its masks.
+
+    Returns:
+        Mean J and F of each object for which there is any such annotation, by its id.
+
+    Raises:
+        InputError: a mask is missing or cannot be used.
+    """
+    values: dict[int, list[tuple[float, float]]] = {}
+    seen: set[int] = set()
+    for path in clip.frames:
+        if path.stem in clip.annotations and path.stem in clip.wanted:
+            truth = read_mask(clip.annotations[path.stem])
+            # Where nobody is annotated but those who appear, it says nothing about the others.
+            if seen & set(np.unique(truth).tolist()):
+                found = read_mask(folder / f"{path.stem}.png", truth.shape)
+                for one in seen:
+                    pair = found == one, truth == one
+                    values.setdefault(one, []).append(
+                        (region_similarity(*pair), boundary_accuracy(*pair))
+                    )
+        seen |= set(clip.joins.get(path.stem, []))
+    means = {one: np.mean(pairs, axis=0) for one, pairs in sorted(values.items())}
+    return {one: (float(j), float(f)) for one, (j, f) in means.items()}
+
+
+def evaluate_clips(
+    clips: list[Clip], segmenter: Segmenter | None, out: Path, results: Path | None = None
+) -> dict[str, object]:
+    """Segments videos, scores them where there is truth, and packs them for the server.
+
+    Args:
+        clips: the videos.
+        segmenter: the network; None where masks exist.
+        out: where the masks, `ytvos.zip` and `summary.json` go.
+        results: folder of masks that exist, a folder a video.
+
+    Returns:
+        What `summary.json` holds.
+
+    Raises:
+        InputError: videos could not be segmented; the results in `out` are of the others.
+    """
+    scores: dict[str, tuple[float, float]] = {}
+    seconds: list[float] = []
+    failures: dict[str, str] = {}
+    with lock_folder(out):
+        for number, clip in enumerate(clips, 1):
+            folder = (results or out) / clip.name
+            try:
+                if segmenter:
+                    seconds += segment_clip(segmenter, clip, folder)
+                for one, pair in score_clip(clip, folder).items():
+                    scores[f"{clip.name}_{one}"] = pair
+            except InputError as error:
+                failures[clip.name] = str(error)
+                remark(f"{clip.name} is left out: {error}")
+            print(f"{number} of {len(clips)}: {clip.name}", flush=True)
+        done = [clip for clip in clips if clip.name not in failures]
+        _pack(done, results or out, out / f"{SPLIT}.zip")
+        summary: dict[str, object] = describe_machine() | {
+            "split": SPLIT,
+            "videos": [clip.name for clip in done],
+            "left_out": failures,
+            "ms_per_frame_median": 1000 * float(np.median(seconds)) if seconds else None,
+            "scores": _summarize(scores),
+        }
+        write_summary(out / "summary.json", summary)
+    print(f"masks for the benchmark's server: {out / f'{SPLIT}.zip'}")
+    if failures:
+        raise InputError(
+            f"{len(failures)} of {len(clips)} videos could not be evaluated and are left out "
+            f"({', '.join(failures)}); what is in {out} is of the others"
+        )
+    return summary
+
+
+def _pack(clips: list[Clip], masks: Path, path: Path) -> None:
+    """Packs masks as the server takes them: `Annotations/VIDEO/FRAME.png`."""
+    with (
+        replace_file(path) as unfinished,
+        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for clip in clips:
+            for stem in sorted(clip.wanted):
+                name = f"{clip.name}/{stem}.png"
+                archive.write(masks / name, f"Annotations/{name}")
+
+
+def _summarize(scores: Mapping[str, tuple[float, float]]) -> dict[str, object] | None:
+    """Prints and gives the scores of objects and of all; None where there is no truth."""
+    if not scores:
+        print("no object is annotated after the frame in which it appears: nothing is scored")
+        return None
+    table = Table("Object", "J", "F")
+    for name, (region, boundary) in scores.items():
+        table.add_row(name, f"{region:.3f}", f"{boundary:.3f}")
+    region, boundary = (float(mean) for mean in np.mean(list(scores.values()), axis=0))
+    overall = (region + boundary) / 2
+    table.add_section()
+    table.add_row("all", f"{region:.3f}", f"{boundary:.3f}")
+    Console().print(table)
+    print(f"overall: {overall:.3f}")
+    return {"J": region, "F": boundary, "overall": overall, "objects": dict(scores)}

@@ -1,0 +1,147 @@
+"""Many videos, one after another: which they are, and what came of each."""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ranet_jax.errors import InputError
+from ranet_jax.media.listing import is_hidden
+
+
+class Entry(NamedTuple):
+    """One video of many.
+
+    Attributes:
+        name: of its folder of results.
+        source: of the video, as for `open_video`.
+        mask_paths: file of each mask by frame index; frame 0 has one.
+    """
+
+    name: str
+    source: str
+    mask_paths: Mapping[int, Path]
+
+
+def is_list(source: str) -> bool:
+    """Whether what was given as a video is a list of videos."""
+    return Path(source).suffix.lower() == ".csv"
+
+
+def read_list(path: Path) -> list[Entry]:
+    """Reads a list of videos.
+
+    Args:
+        path: of a CSV file with the columns `video` and `mask`, and `frame` if some masks are not
+            of the first one; a row for each mask. Paths are relative to its folder.
+
+    Returns:
+        The videos in the order of their first rows.
+
+    Raises:
+        InputError: it is no such file, or two videos would have one folder of results.
+    """
+    masks: dict[str, dict[int, Path]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if not {"video", "mask"} <= set(reader.fieldnames or ()):
+                raise InputError(
+                    f"{path} has the columns {', '.join(reader.fieldnames or ['none'])}; its first "
+                    "line must be video,mask or video,mask,frame"
+                )
+            for row in reader:
+                _add_row(masks, row, f"{path}, line {reader.line_num}", path.parent)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a CSV file ({error})") from None
+    entries = [
+        Entry(Path(video).stem or Path(video).name, str(path.parent / video), of_video)
+        for video, of_video in masks.items()
+    ]
+    return _check_entries(entries, path)
+
+
+def _add_row(
+    masks: dict[str, dict[int, Path]], row: Mapping[str, str | None], where: str, folder: Path
+) -> None:
+    """Takes one row of a list: a mask of a video."""
+    video, mask = (row["video"] or "").strip(), (row["mask"] or "").strip()
+    frame = (row.get("frame") or "0").strip()
+    if not video or not mask or not frame.isdecimal():
+        raise InputError(f"{where}: give a video, a mask and, if any, the number of its frame")
+    of_video = masks.setdefault(video, {})
+    if int(frame) in of_video:
+        raise InputError(f"{where}: frame {frame} of {video} has a mask already; drop one")
+    of_video[int(frame)] = folder / mask
+
+
+def pair_folders(videos: Path, masks: Path) -> list[Entry]:
+    """Finds the videos of a folder and the masks of their first frames.
+
+    Args:
+        videos: folder of video files, or of folders of frames.
+        masks: folder of images with the names of the videos.
+
+    Returns:
+        The videos that have a mask, by name.
+
+    Raises:
+        InputError: one of them is no folder, none of the videos has a mask, or one has two.
+    """
+    for folder in (videos, masks):
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder; --masks takes one, and a folder of videos")
+    images: dict[str, Path] = {}
+    for image in sorted(masks.iterdir()):
+        if not is_hidden(image):
+            if image.stem in images:
+                raise InputError(f"{image} and {images[image.stem]} are masks of one video")
+            images[image.stem] = image
+    names = [path for path in sorted(videos.iterdir()) if not is_hidden(path)]
+    entries = [
+        Entry(path.stem, str(path), {0: images[path.stem]}) for path in names if path.stem in images
+    ]
+    return _check_entries(entries, videos)
+
+
+def _check_entries(entries: list[Entry], where: Path) -> list[Entry]:
+    """Refuses a list of no videos, or of two whose results would go into one folder."""
+    if not entries:
+        raise InputError(f"{where} has no video with a mask; masks have the names of their videos")
+    sources: dict[str, str] = {}
+    for entry in entries:
+        if other := sources.get(entry.name):
+            raise InputError(
+                f"{entry.source} and {other} have one name, {entry.name}, and so one folder of "
+                "results; rename one"
+            )
+        sources[entry.name] = entry.source
+        if 0 not in entry.mask_paths:
+            raise InputError(f"{entry.source} has no mask of its first frame, number 0")
+    return entries
+
+
+def run_all(entries: Iterable[Entry], run: Callable[[Entry], str]) -> None:
+    """Segments videos one after another, and says at the end what came of each, a line each.
+
+    Args:
+        entries: the videos.
+        run: segments one; gives what came of it.
+
+    Raises:
+        InputError: some could not be segmented; the others are.
+    """
+    lines, failed = [], []
+    for entry in entries:
+        print(f"--- {entry.name}")
+        try:
+            lines.append(f"{entry.name}: {run(entry)}")
+        except InputError as error:
+            lines.append(f"{entry.name}: {error}")
+            failed.append(entry.name)
+    print("---", *lines, sep="\n")
+    if failed:
+        raise InputError(
+            f"{len(failed)} of {len(lines)} videos were not segmented ({', '.join(failed)}); the "
+            "lines above say why"
+        )

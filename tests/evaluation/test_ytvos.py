@@ -1,0 +1,152 @@
+"""YouTube-VOS: objects that start later, gaps in the numbers, videos of several sizes."""
+
+import json
+import shutil
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation import __main__ as command_line
+from ranet_jax.evaluation.ytvos import find_clips
+from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.segmenter import Segmenter
+from tests.colours import GREEN, RED, ColourNetwork, mark, paint
+
+STEMS = ["00000", "00005", "00015", "00020", "00030"]  # with gaps
+LATE = 2  # the second object appears in the third frame
+
+
+def draw(index, scale):
+    """Red from the first frame on, green later; larger frames in another video."""
+    shapes = [(20, 76, 4 + index, 64 + index, RED)]
+    if index >= LATE:
+        shapes.append((20, 76, 80, 150, GREEN))
+    return np.kron(paint(*shapes), np.ones((scale, scale, 1), np.uint8))
+
+
+def make(root, *, whole, meta=False):
+    """A split; annotations of all objects in all frames, or only where objects appear."""
+    for name, scale in (("small", 1), ("large", 2)):
+        frames, annotations = root / "JPEGImages" / name, root / "Annotations" / name
+        frames.mkdir(parents=True), annotations.mkdir(parents=True)
+        for index, stem in enumerate(STEMS):
+            frame = draw(index, scale)
+            Image.fromarray(frame).save(frames / f"{stem}.jpg", quality=100, subsampling=0)
+            if whole:
+                write_mask(annotations / f"{stem}.png", mark(frame=frame, red=1, green=4))
+            elif index in (0, LATE):
+                given = {"red": 1} if index == 0 else {"green": 4}
+                write_mask(annotations / f"{stem}.png", mark(frame=frame, **given))
+    if meta:
+        objects = {"1": {"category": "box", "frames": STEMS[:4]}}
+        objects["4"] = {"category": "box", "frames": STEMS[LATE:4]}
+        videos = {name: {"objects": objects} for name in ("small", "large")}
+        (root / "meta.json").write_text(json.dumps({"videos": videos}))
+    return root
+
+
+@pytest.fixture(scope="module")
+def tool():
+    return Segmenter(ColourNetwork(), {"nothing": np.zeros(1)})
+
+
+@pytest.fixture
+def run(tool, monkeypatch, tmp_path):
+    """Runs `evaluate.py --split ytvos`; gives the summary."""
+    monkeypatch.setattr(command_line, "choose_network", lambda arguments: None)
+    monkeypatch.setattr(Segmenter, "from_network", lambda *_, **__: tool)
+
+    def run(root, *arguments):
+        line = ["evaluate.py", "--split", "ytvos", "--data-dir", root, "--out", tmp_path / "out"]
+        monkeypatch.setattr(sys, "argv", [str(one) for one in (*line, *arguments)])
+        command_line.main()
+        return json.loads((tmp_path / "out/summary.json").read_text())
+
+    return run
+
+
+def test_objects_join_where_they_appear_and_are_scored_after(run, tmp_path):
+    summary = run(make(tmp_path / "data", whole=True))
+    assert summary["videos"] == ["large", "small"] and not summary["left_out"]
+    scores = summary["scores"]
+    assert set(scores["objects"]) == {
+        f"{name}_{one}" for name in ("large", "small") for one in (1, 4)
+    }
+    assert 0.75 < scores["J"] <= 1
+    assert scores["overall"] == pytest.approx((scores["J"] + scores["F"]) / 2)
+    for name, scale in (("small", 1), ("large", 2)):
+        masks = [read_mask(tmp_path / "out" / name / f"{stem}.png") for stem in STEMS]
+        assert masks[0].shape == (96 * scale, 160 * scale)
+        assert [4 in mask for mask in masks] == [False, False, True, True, True]
+        np.testing.assert_array_equal(masks[LATE] == 4, mark(frame=draw(LATE, scale), green=4) == 4)
+    with zipfile.ZipFile(tmp_path / "out/ytvos.zip") as archive:
+        names = [
+            f"Annotations/{video}/{stem}.png" for video in ("large", "small") for stem in STEMS
+        ]
+        assert archive.namelist() == names
+    # Masks that exist score as those that were made; and a fault shows.
+    shutil.copytree(tmp_path / "out", tmp_path / "results")
+    assert run(tmp_path / "data", "--results", tmp_path / "results")["scores"] == scores
+    write_mask(tmp_path / "results/small/00030.png", np.zeros((96, 160), np.uint8))
+    worse = run(tmp_path / "data", "--results", tmp_path / "results")["scores"]["objects"]
+    assert worse["small_1"][0] == pytest.approx(scores["objects"]["small_1"][0] * 3 / 4, abs=0.1)
+    assert worse["large_1"] == scores["objects"]["large_1"]
+
+
+def test_without_truth_there_are_masks_for_the_server_alone(run, tmp_path, capsys):
+    """They are the same: of annotations nothing is used but those of objects that appear."""
+    whole = run(make(tmp_path / "whole", whole=True))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out/small").iterdir()}
+    summary = run(make(tmp_path / "data", whole=False))
+    assert whole["scores"] and summary["scores"] is None
+    assert "nothing is scored" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out/small").iterdir()} == before
+
+
+def test_a_description_says_which_masks_are_wanted(run, tmp_path):
+    root = make(tmp_path / "data", whole=True, meta=True)
+    run(root, "--sequences", "small")
+    assert sorted(path.stem for path in (tmp_path / "out/small").iterdir()) == STEMS[:4]
+    assert not (tmp_path / "out/large").exists()
+
+
+def test_a_broken_video_is_left_out(run, tmp_path):
+    root = make(tmp_path / "data", whole=True)
+    (root / "JPEGImages/large/00020.jpg").write_text("no image")
+    with pytest.raises(InputError, match=r"1 of 2 videos could not be evaluated .* \(large\)"):
+        run(root)
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["videos"] == ["small"] and "00020.jpg" in summary["left_out"]["large"]
+    assert not (tmp_path / "out/large").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda root: shutil.rmtree(root / "Annotations"), "Annotations does not exist"),
+        (lambda root: shutil.rmtree(root / "JPEGImages/small"), "small has no images"),
+        (lambda root: (root / "JPEGImages/small/00015.jpg").unlink(), "has no frame"),
+        (lambda root: (root / "meta.json").write_text("{}"), "not the meta.json of YouTube-VOS"),
+        (
+            lambda root: [
+                write_mask(path, np.zeros((96, 160), np.uint8))
+                for path in (root / "Annotations/small").iterdir()
+            ],
+            "has no object; nor has any of small",
+        ),
+    ],
+)
+def test_a_folder_that_cannot_be_used(tmp_path, change, message):
+    root = make(tmp_path / "data", whole=False)
+    change(root)
+    with pytest.raises(InputError, match=message):
+        find_clips(root)
+
+
+def test_what_is_for_davis_alone(run, tmp_path):
+    with pytest.raises(InputError, match="are for DAVIS; leave them out for ytvos"):
+        run(tmp_path, "--max-frames", 5)

@@ -1,0 +1,124 @@
+"""Many videos in one command: lists, folders, and one that is broken."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ranet_jax.remarks
+from ranet_jax.errors import InputError
+from ranet_jax.media.masks import write_mask
+from ranet_jax.segment import __main__ as command_line
+from ranet_jax.segment.__main__ import command
+from ranet_jax.segment.many import pair_folders, read_list
+from ranet_jax.segmenter import Segmenter
+from tests.colours import GREEN, RED, ColourNetwork, mark, paint
+from tests.segment.following import contents, read
+
+SHAPES = {"red": (10, 60, 20, 100, RED), "green": (20, 80, 40, 120, GREEN)}
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Two videos of three frames, a broken one between them, and their masks beside."""
+    (tmp_path / "masks").mkdir()
+    for name, shape in SHAPES.items():
+        (tmp_path / "videos" / name).mkdir(parents=True)
+        frame = paint(shape)
+        for index in range(3):
+            Image.fromarray(frame).save(tmp_path / "videos" / name / f"{index}.png")
+        write_mask(tmp_path / "masks" / f"{name}.png", mark(frame=frame, **{name: 4}))
+    (tmp_path / "videos" / "late.mp4").write_text("no video")
+    write_mask(tmp_path / "masks" / "late.png", mark(frame=frame, green=1))
+    (tmp_path / "videos" / "unmarked.mp4").write_text("nobody asked for it")
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs the command; gives its exit code, what it prints, and the seconds of compilation."""
+    tool = Segmenter(ColourNetwork(), {"nothing": np.zeros(1)})
+    monkeypatch.setattr(command_line, "choose_network", lambda arguments: None)
+    monkeypatch.setattr(Segmenter, "from_network", lambda *_, **__: tool)
+    monkeypatch.setattr(ranet_jax.remarks, "_said", set())
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ranet-segment", *map(str, arguments)])
+        try:
+            command()
+            code = 0
+        except SystemExit as error:
+            code = error.code
+        return code, capsys.readouterr(), len(tool._compiled)
+
+    return call
+
+
+def test_a_broken_video_does_not_stop_the_others(call, videos):
+    out = videos / "out"
+    code, printed, sizes = call(videos / "videos", "--masks", videos / "masks", "--out", out)
+    assert code == 2 and sizes == 1, "one compilation for all"
+    error = printed.err.splitlines()[-1]
+    assert "1 of 3 videos were not segmented (late); the lines above say why" in error
+    lines = printed.out.split("---")[-1].strip().splitlines()
+    assert [line.split(":")[0] for line in lines] == ["green", "late", "red"]
+    assert "late.mp4 cannot be read as a video" in lines[1] and "3 frames in" in lines[2]
+    for name, shape in SHAPES.items():
+        expected = mark(frame=paint(shape), **{name: 4})
+        assert (read(out / name / "masks/2.png") == expected).mean() > 0.98
+    before = contents(out / "red")
+    # The broken one mended, the same command goes on with all.
+    (videos / "videos/late.mp4").unlink()
+    (videos / "videos/late").mkdir()
+    Image.fromarray(paint(SHAPES["green"])).save(videos / "videos/late/0.png")
+    arguments = videos / "videos", "--masks", videos / "masks", "--out", out, "--resume"
+    code, printed, _ = call(*arguments)
+    assert code == 0, printed
+    assert contents(out / "red") == before and (out / "late/masks/0.png").exists()
+
+
+def test_a_list(call, videos):
+    text = "video,mask,frame\nvideos/red,masks/red.png,\nvideos/green,masks/green.png,0\n"
+    write_mask(videos / "more.png", mark(frame=paint(SHAPES["red"]), red=7))
+    (videos / "a.csv").write_text(text + "videos/red,more.png,1\n")
+    code, printed, _ = call(videos / "a.csv", "--out", videos / "out")
+    assert code == 0, printed
+    assert set(np.unique(read(videos / "out/red/masks/2.png"))) <= {0, 4, 7}
+    assert set(np.unique(read(videos / "out/red/masks/1.png"))) == {0, 7}
+    assert set(np.unique(read(videos / "out/green/masks/2.png"))) == {0, 4}
+    for more in (["--mask", "a.png"], ["--masks", "masks"]):
+        code, printed, _ = call(videos / "a.csv", "--out", videos / "b", *more)
+        assert code == 2 and len(printed.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a.mp4,a.png\n", r"has the columns a\.mp4, a\.png; its first line must be video,mask"),
+        ("", "has the columns none"),
+        ("video,mask\n", "has no video with a mask"),
+        ("video,mask\na.mp4,\n", "line 2: give a video, a mask"),
+        ("video,mask,frame\na.mp4,a.png,x\n", "line 2: give a video, a mask"),
+        ("video,mask\na.mp4,a.png\na.mp4,b.png\n", r"line 3: frame 0 of a\.mp4 has a mask already"),
+        ("video,mask\na.mp4,a.png\nb/a.mov,b.png\n", "have one name, a, and so one folder"),
+        ("video,mask,frame\na.mp4,a.png,3\n", "has no mask of its first frame"),
+        ("video,mask\n\xff,a.png\n", "cannot be read as a CSV file"),
+    ],
+)
+def test_lists_that_cannot_be_used(tmp_path, text, message):
+    (tmp_path / "a.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=message):
+        read_list(tmp_path / "a.csv")
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    with pytest.raises(InputError, match="is no folder"):
+        pair_folders(tmp_path / "none", tmp_path)
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(InputError, match="has no video with a mask"):
+        pair_folders(tmp_path, tmp_path / "masks")
+    for name in ("a.png", "a.gif"):
+        (tmp_path / "masks" / name).touch()
+    with pytest.raises(InputError, match=r"a\.png and .*a\.gif are masks of one video"):
+        pair_folders(tmp_path, tmp_path / "masks")
