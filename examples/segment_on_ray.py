@@ -1,0 +1,86 @@
+"""Segments many videos on the machines of a Ray cluster, or with several processes on this one.
+
+    pip install -e '.[ray]'
+    python -m examples.segment_on_ray videos.csv --out results [--workers 2]
+
+The list is that of `python -m ranet_jax.segment videos.csv`, and so are the results: a folder a
+video. Each worker loads the network once and takes the next video when it is done with one. Started
+again, it goes on where it was stopped. On several machines, start Ray on each beforehand; list,
+videos and results must lie where all of them see them under the same name.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import ray
+from ray.util import ActorPool
+
+from ranet_jax import Segmenter
+from ranet_jax.errors import InputError, run_command
+from ranet_jax.segment.job import Job, run_job
+from ranet_jax.segment.many import Entry, read_list
+
+
+@ray.remote(num_cpus=1, max_restarts=3, max_task_retries=3)
+class Worker:
+    """A process that has the network."""
+
+    def __init__(self) -> None:
+        """Loads the weights that ship; `Segmenter.from_checkpoint` takes others."""
+        self._segmenter = Segmenter.pretrained()
+
+    def segment(self, entry: Entry, out: Path) -> tuple[str, str | None]:
+        """Segments one video.
+
+        Args:
+            entry: the video.
+            out: folder of its results.
+
+        Returns:
+            Its name, and what is wrong with it; None where it is done.
+        """
+        job = Job(
+            source=entry.source,
+            mask_paths=entry.mask_paths,
+            replacing=(),
+            resize_masks=False,
+            out=out,
+            probabilities=False,
+            max_frames=None,
+            overwrite=False,
+            resume=out.exists(),  # what an earlier worker, or an earlier start, has begun
+        )
+        try:
+            run_job(job, self._segmenter, None)
+        except InputError as error:
+            return entry.name, str(error)
+        return entry.name, None
+
+
+def main() -> None:
+    """Reads the flags, and hands out the videos."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("videos", type=Path, help="CSV file with the columns video,mask")
+    parser.add_argument("--out", type=Path, required=True, help="folder of all results")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+    args = parser.parse_args()
+    # Workers run elsewhere: no path may depend on where this program was started.
+    entries, out = read_list(args.videos.resolve()), args.out.resolve()
+    ray.init(log_to_driver=False, include_dashboard=False)
+    workers = min(args.workers, len(entries))
+    pool = ActorPool([Worker.remote() for _ in range(workers)])
+    failed = 0
+    for name, problem in pool.map_unordered(
+        lambda worker, entry: worker.segment.remote(entry, out / entry.name), entries
+    ):
+        failed += problem is not None
+        print(f"{name}: {problem or f'done, in {out / name}'}", flush=True)
+    if failed:
+        raise InputError(f"{failed} of {len(entries)} videos were not segmented; see above")
+
+
+if __name__ == "__main__":
+    # Workers import this package from where it was started, installed or not.
+    os.environ.setdefault("PYTHONPATH", str(Path.cwd()))
+    run_command(main)
