@@ -108,6 +108,7 @@ def _find_clip(root: Path, name: str, videos: Mapping[str, Any]) -> Clip:
     if strangers := sorted(annotations.keys() - set(stems)):
         raise InputError(f"{annotations[strangers[0]]} has no frame {folder / strangers[0]}.jpg")
     of_meta: dict[int, list[str]] = videos.get(name, {})
+    order = {stem: index for index, stem in enumerate(stems)}
     joins: dict[str, list[int]] = {}
     known: set[int] = set()
     for stem in stems:
@@ -118,7 +119,9 @@ def _find_clip(root: Path, name: str, videos: Mapping[str, Any]) -> Clip:
             new = [
                 one
                 for one in found
-                if one and one not in known and of_meta.get(one, [stem])[0] <= stem
+                if one
+                and one not in known
+                and order.get(of_meta.get(one, [stem])[0], 0) <= order[stem]
             ]
             if new:
                 joins[stem] = new
