@@ -21,6 +21,10 @@ HOW_TO_PAINT = (
     + " Cover the whole of each object. On the left edge of the picture are brush, eraser, the "
     "colours and the size of the brush."
 )
+CORRECT = (
+    "### 5. Correct\nChoose a frame that went wrong, paint it right, and go on from there; the "
+    "frames before it stay."
+)
 BEFORE_PAINTING = "The first frame will appear here."
 BEFORE_RESULT = "The result will appear here."
 STYLE = """
@@ -49,6 +53,8 @@ class Layout:
         result: the overlay.
         masks: downloads the masks.
         overlay: downloads the overlay.
+        correct: says how a frame is corrected, and which ones most need a look.
+        position: which frame to correct.
         running: all that changes while a video is segmented.
         everything: all that changes when a video is chosen.
     """
@@ -102,9 +108,11 @@ class Layout:
                 with gr.Row():
                     self.masks = gr.DownloadButton("Masks (zip)", interactive=False)
                     self.overlay = gr.DownloadButton("Overlay (mp4)", interactive=False)
+                self.correct = gr.Markdown(visible=False)
+                self.position = gr.Slider(label="Frame", visible=False, minimum=0, step=1)
         gr.Markdown(_PRIVACY)
         self.running = [self.file, self.start, self.stop, self.live]
-        self.running += [self.result, self.masks, self.overlay]
+        self.running += [self.result, self.masks, self.overlay, self.correct, self.position]
         self.everything = [*self.running, self.hint, self.editor]
 
     def hide_result(self) -> dict:
@@ -118,4 +126,25 @@ class Layout:
             self.result: gr.Video(value=None, visible=False),
             self.masks: gr.DownloadButton(value=None, interactive=False),
             self.overlay: gr.DownloadButton(value=None, interactive=False),
+            self.correct: gr.Markdown(visible=False),
+            self.position: gr.Slider(visible=False),
+        }
+
+    def offer_correction(self, frames: int, doubtful: list[int], chosen: int) -> dict:
+        """Shows the part of the page that chooses a frame to correct.
+
+        Args:
+            frames: how many are finished.
+            doubtful: those that most need a look.
+            chosen: the one that is painted on now.
+
+        Returns:
+            What an event changes, by the part of the page.
+        """
+        if frames < 2:
+            return {}
+        look = f" Those that most need a look: {', '.join(map(str, doubtful))}." if doubtful else ""
+        return {
+            self.correct: gr.Markdown(CORRECT + look, visible=True),
+            self.position: gr.Slider(maximum=frames - 1, value=chosen, visible=True),
         }

@@ -117,6 +117,13 @@ class Page:
         layout.file.upload(self._choose, layout.file, layout.everything, **choosing)
         layout.example.click(self._choose_example, None, layout.everything, **choosing)
         layout.file.clear(self._start_anew, outputs=layout.everything, **choosing)
+        layout.position.input(
+            self._show,
+            layout.position,
+            [layout.editor, layout.hint, layout.start],
+            trigger_mode="always_last",
+            **hidden,
+        )
         # A tab sends anew, at every step of any event, whatever is an input of such an event or
         # shows its progress; of the editor that is three pictures. So it is neither: they take the
         # way over a hidden list, once.
@@ -143,7 +150,7 @@ class Page:
             self._layout.file: gr.File(value=None, interactive=True),
             self._layout.hint: BEFORE_PAINTING,
             self._layout.editor: gr.ImageEditor(value=None, visible=False),
-            self._layout.start: gr.Button(interactive=False),
+            self._layout.start: gr.Button("Segment", interactive=False),
             self._layout.live: frame_text(BEFORE_RESULT),
             **self._layout.hide_result(),
         }
@@ -173,20 +180,24 @@ class Page:
         except InputError as error:
             _warn(visit.name_files(str(error)))
             return self._start_anew(request)
-        path = visit.folder / "first.png"
-        Image.fromarray(picture).save(path)
-        # The column is some 600 wide; a portrait is shown smaller, so that all of it fits a screen.
-        height = min(700, 120 + 560 * picture.shape[0] // picture.shape[1])
-        layers = []
-        if mask is not None:
-            layers.append(str(visit.folder / "layer.png"))
-            Image.fromarray(paint_mask(mask, picture.shape[:2])).save(layers[0])
-        background: EditorValue = {"background": str(path), "layers": layers, "composite": None}
         return blank | {
             self._layout.file: str(visit.video),
             self._layout.hint: HOW_TO_PAINT,
-            self._layout.editor: gr.ImageEditor(value=background, height=height, visible=True),
+            self._layout.editor: _paint_on(picture, mask, visit.folder),
             self._layout.start: gr.Button(interactive=True),
+        }
+
+    def _show(self, position: float, request: gr.Request) -> dict:
+        """A frame of the result was chosen: shows it with what was found, to be corrected."""
+        visit = self._visits.get(request.session_hash)
+        if visit is None:
+            raise _refuse(_GONE)
+        image, found = visit.choose(int(position))
+        button = f"Go on from frame {visit.chosen}" if visit.chosen else "Segment"
+        return {
+            self._layout.editor: _paint_on(fit_picture(image), found, visit.folder),
+            self._layout.hint: HOW_TO_PAINT,
+            self._layout.start: gr.Button(button, interactive=True),
         }
 
     def _prepare(self, pictures: list[str] | None, request: gr.Request) -> dict:
@@ -196,7 +207,7 @@ class Page:
         for path in map(Path, pictures or []):
             if path.name.startswith("layer"):
                 painting = np.asarray(Image.open(path).convert("RGBA"))
-            if visit is None or path.parent != visit.folder:  # what was painted over is sent anew
+            if visit is None or visit.folder not in path.parents:  # those go with the visit
                 path.unlink()
         if visit is None:
             raise _refuse(_GONE)
@@ -239,6 +250,7 @@ class Page:
             self._layout.result: gr.Video(value=overlay, visible=overlay is not None),
             self._layout.masks: gr.DownloadButton(value=archive, interactive=archive is not None),
             self._layout.overlay: gr.DownloadButton(value=overlay, interactive=overlay is not None),
+            **self._layout.offer_correction(visit.finished, visit.doubtful, visit.chosen),
         }
 
     def _interrupt(self, request: gr.Request) -> None:
@@ -246,6 +258,34 @@ class Page:
         visit = self._visits.get(request.session_hash)
         if visit:
             visit.stop()
+
+
+def _paint_on(picture: np.ndarray, mask: np.ndarray | None, folder: Path) -> gr.ImageEditor:
+    """Puts a picture into the editor.
+
+    Args:
+        picture: uint8 RGB [h, w, 3].
+        mask: what is painted on it already, uint8 of the frame's size; None for nothing.
+        folder: of the visit, for the files.
+
+    Returns:
+        What changes of the editor.
+    """
+    # Files of other names each time, because browsers keep what they once loaded.
+    place = Path(tempfile.mkdtemp(dir=folder))
+    Image.fromarray(picture).save(place / "frame.png")
+    layers = []
+    if mask is not None:
+        Image.fromarray(paint_mask(mask, picture.shape[:2])).save(place / "layer.png")
+        layers.append(str(place / "layer.png"))
+    value: EditorValue = {
+        "background": str(place / "frame.png"),
+        "layers": layers,
+        "composite": None,
+    }
+    # The column is some 600 wide; a portrait is shown smaller, so that all of it fits a screen.
+    height = min(700, 120 + 560 * picture.shape[0] // picture.shape[1])
+    return gr.ImageEditor(value=value, height=height, visible=True)
 
 
 def _refuse(message: str) -> gr.Error:

@@ -13,6 +13,8 @@ import numpy as np
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame
+from ranet_jax.media.listing import list_images
+from ranet_jax.media.masks import read_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter
@@ -32,10 +34,12 @@ class Visit:
         video: the video.
         size: height and width of its frames, as all below known after `read_first`.
         frame_count: how many it says it has; None where it does not say.
-        mask: of the first frame, uint8 [h, w]; None before it is painted.
+        masks: that were painted, by frame index, uint8 [h, w].
+        chosen: index of the frame that is painted now.
         results: folder of the masks and the overlay, inside `folder`.
         newest: the newest finished frame and its labels; None before there is one.
         finished: how many frames are finished.
+        doubtful: numbers of the frames that most need a look, once the video is done.
     """
 
     def __init__(self, parent: Path, upload: Path) -> None:
@@ -48,7 +52,10 @@ class Visit:
         self.newest: tuple[Frame, np.ndarray] | None = None
         self.finished = 0
         self._began = self._latest = 0.0
-        self.mask: np.ndarray | None = None
+        self.masks: dict[int, np.ndarray] = {}
+        self.chosen = 0
+        self.doubtful: list[int] = []
+        self._replacing: set[int] = set()
         self._stop = threading.Event()
         self._work: Future | None = None
 
@@ -76,17 +83,39 @@ class Visit:
                 )
             return next(iter(video)).image
 
+    def choose(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Chooses a finished frame to be painted anew.
+
+        Args:
+            index: its number, below `finished`.
+
+        Returns:
+            The frame, uint8 RGB [h, w, 3], and what was found in it, uint8 [h, w].
+        """
+        self.chosen = index
+        with open_video(str(self.video)) as video, contextlib.closing(iter(video)) as frames:
+            frame = next(islice(frames, index, None))
+        return frame.image, self._read_result(index)
+
     def prepare(self, mask: np.ndarray) -> None:
-        """Takes the mask of the first frame, and forgets that an earlier run was stopped.
+        """Takes the mask of the chosen frame, and forgets that an earlier run was stopped.
+
+        Masks of later frames go with it: they corrected what may not come any more. Objects that
+        are painted get a new look, and others go on, unless one that was found there was rubbed
+        out: then what is painted is all there is from there on.
 
         Args:
             mask: ids, uint8 [h, w] of the video's size.
         """
-        self.mask = mask
+        index = self.chosen
+        self.masks = {i: one for i, one in self.masks.items() if i < index} | {index: mask}
+        self._replacing = {i for i in self._replacing if i < index}
+        if index and np.setdiff1d(self._read_result(index), mask).any():
+            self._replacing.add(index)
         self._stop.clear()
 
     def start(self, device: Executor, segmenter: Segmenter) -> Future:
-        """Begins to segment the video from `mask` on, in place of what was made of it before.
+        """Begins to segment the video from the chosen frame on, in place of what was made of it.
 
         Args:
             device: where that happens.
@@ -95,11 +124,14 @@ class Visit:
         Returns:
             What says when it is done, or why it is not; `results` holds what is finished then.
         """
-        shutil.rmtree(self.results, ignore_errors=True)
         # Another name each time, because browsers keep what they once loaded from an address.
-        self.results = Path(tempfile.mkdtemp(dir=self.folder))
-        self.newest, self.finished = None, 0
-        self._work = device.submit(self._segment, segmenter)
+        results = Path(tempfile.mkdtemp(dir=self.folder))
+        if self.chosen and self.results.exists():
+            self.results.replace(results)
+        shutil.rmtree(self.results, ignore_errors=True)
+        self.results = results
+        self.newest, self.finished, self.doubtful = None, 0, []
+        self._work = device.submit(self._segment, segmenter, resume=self.chosen > 0)
         return self._work
 
     def stop(self) -> None:
@@ -141,23 +173,29 @@ class Visit:
         """
         return message.replace(f"{self.results}/", "").replace(f"{self.folder}/", "")
 
-    def _segment(self, segmenter: Segmenter) -> None:
+    def _read_result(self, index: int) -> np.ndarray:
+        """What was found in a finished frame, uint8 [h, w]."""
+        return read_mask(list_images(self.results / "masks")[index])
+
+    def _segment(self, segmenter: Segmenter, *, resume: bool) -> None:
         """Segments the video; whatever happens, what is finished can be taken home.
 
         Raises:
             InputError: the video goes wrong, or goes on beyond what the page takes.
         """
-        masks = {} if self.mask is None else {0: self.mask}
         try:
             with open_video(str(self.video)) as video, contextlib.suppress(KeyboardInterrupt):
-                segment_video(
+                outcome = segment_video(
                     segmenter,
                     video,
-                    masks,
+                    self.masks,
                     self.results,
+                    replacing=self._replacing,
+                    resume=resume,
                     max_frames=MAX_FRAMES,
                     report_frame=self._report_frame,
                 )
+                self.doubtful = sorted(one.frame for one in outcome.doubtful)
         finally:
             if (self.results / "masks").is_dir():
                 shutil.make_archive(str(self.results / "masks"), "zip", self.results, "masks")

@@ -10,6 +10,8 @@ import pytest
 from ranet_jax.app import visit as visits
 from ranet_jax.app.visit import Visit
 from ranet_jax.errors import InputError
+from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.video import open_video
 from tests.app.clips import FRAMES, SIZE, segmenter, write_clip
 
 
@@ -92,3 +94,43 @@ def test_a_video_of_unknown_length_is_cut_with_a_word(visit, monkeypatch, frames
     else:
         expected = "clip.mkv has more than 4 frames; the page took the first 4; "
         assert visit.name_files(str(failure)).startswith(expected)
+
+
+def read_masks(visit):
+    return [read_mask(path) for path in sorted((visit.results / "masks").glob("*.png"))]
+
+
+@pytest.mark.parametrize("rubbed_out", [False, True])
+def test_a_frame_is_corrected_and_the_later_ones_follow(visit, rubbed_out):
+    visit.read_first()
+    first = np.zeros(SIZE, np.uint8)
+    first[20:60, 20:70], first[20:60, 90:140] = 1, 2
+    painted = np.zeros(SIZE, np.uint8)
+    painted[30:80, 40:100] = 2
+    if not rubbed_out:
+        painted[5:25, 5:60] = 1
+    with ThreadPoolExecutor(1) as device:
+        visit.prepare(first)
+        visit.start(device, segmenter()).result()
+        before = read_masks(visit)
+        image, found = visit.choose(3)
+        np.testing.assert_array_equal(found, before[3])
+        assert image.shape == (*SIZE, 3)
+        # Whether an object is rubbed out is seen by what was found; the weights here are untrained.
+        write_mask(sorted((visit.results / "masks").glob("*.png"))[3], first)
+        visit.prepare(painted)
+        visit.start(device, segmenter()).result()
+    with open_video(str(visit.video)) as video:
+        frames = [frame.image for frame in video]
+    np.testing.assert_array_equal(image, frames[3])
+    tracker = segmenter().start(frames[0], first)
+    expected = [first, *(tracker.step(frame) for frame in frames[1:3])]
+    given = tracker.mark if rubbed_out else tracker.add
+    expected.append(given(frames[3], painted))
+    expected += [tracker.step(frame) for frame in frames[4:]]
+    after = read_masks(visit)
+    assert len(after) == visit.finished == FRAMES
+    for mask, one in zip(after, expected, strict=True):
+        np.testing.assert_array_equal(mask, painted if one is None else one)
+    assert any((one != other).any() for one, other in zip(after[4:], before[4:], strict=True))
+    visit.close()
