@@ -1,6 +1,5 @@
 """How fast one core makes training examples: python -m benchmarks.data [--images DIR]."""
 
-import argparse
 import platform
 import tempfile
 import time
@@ -23,12 +22,13 @@ from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip, write_davis
 from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.flags import FlagParser
 from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 from ranet_jax.machine import describe_processor
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import list_images
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.training.recipe import make_augmentation
 
 SAMPLES = 200
@@ -81,7 +81,7 @@ def _pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:
 
 def _read_pair(image: Path, mask: Path) -> tuple[np.ndarray, np.ndarray]:
     """Reads an image and its mask of one object."""
-    return read_frame(image), read_mask(mask, binary=True)
+    return read_frame(image), read_davis_mask(mask, binary=True)
 
 
 def _time_stages(
@@ -164,7 +164,7 @@ def _time_video(videos: list[list[tuple[Path, Path]]], generator: np.random.Gene
         near = max(0, chosen[1] - 1)
         with clock.time("decode two frames and three masks"):
             template, current = (_read_pair(*video[index]) for index in chosen)
-            previous = read_mask(video[near][1], binary=True)
+            previous = read_davis_mask(video[near][1], binary=True)
         if template[1].any():
             with clock.time("example"):
                 make_video_example(*template, *current, previous, augmentation, generator)
@@ -173,7 +173,7 @@ def _time_video(videos: list[list[tuple[Path, Path]]], generator: np.random.Gene
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = FlagParser(description=__doc__)
     parser.add_argument(
         "--images",
         type=Path,

@@ -7,7 +7,6 @@ resizing on the host included, and reads the resident memory of the process on t
 exit code 1 if that of the last frame differs from that of frame 100 by more than 2 %.
 """
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import jax
 import numpy as np
 
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.flags import FlagParser
 from ranet_jax.machine import describe_machine
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
@@ -73,7 +73,7 @@ def run_stream(count: int) -> dict[int, float]:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = FlagParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--out", type=Path, help="CSV of the whole curve")
     args = parser.parse_args()

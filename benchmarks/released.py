@@ -2,14 +2,13 @@
 
     python -m benchmarks.released [--network compact] [--rounds 5] [--threads 2] [--check]
 
-Needs Linux, and PyTorch (`pip install 'ranet-jax[torch]'`). Measured are one frame of one object,
+Needs Linux, and PyTorch (`pip install -e '.[torch]'`). Measured are one frame of one object,
 and the gradient of the loss in all weights for a batch of training examples; each in float32 and
 in bfloat16, in PyTorch with both orders of axes. All programs run in turn, pinned to the same
 cores, so that whatever else the machine does hits them alike. `--check` shows first that both
 compute the same.
 """
 
-import argparse
 import os
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ import torch.nn.functional as F
 
 from benchmarks.torch_network import TorchNetwork
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.flags import FlagParser
 from ranet_jax.machine import describe_machine
 from ranet_jax.models.objective import compute_loss
 from ranet_jax.models.ranet import RANet, compact_ranet, init_params
@@ -221,7 +221,7 @@ def compare(title: str, ours: Callable, theirs: Callable, network: Network, roun
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = FlagParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", choices=NETWORKS, default="compact", help="(default: compact)")
     parser.add_argument("--rounds", type=int, default=5, help="timed runs of each (default: 5)")
     parser.add_argument("--threads", type=int, default=2, help="of each; also the cores they get")

@@ -20,6 +20,7 @@ from pathlib import Path
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.scoring import score_folders
+from ranet_jax.flags import FlagParser
 from ranet_jax.machine import describe_processor
 
 # Runs in the interpreter that has vos-benchmark; the clock starts once everything is imported.
@@ -41,7 +42,7 @@ if __name__ == "__main__":
 
 def main() -> None:
     """Scores the given folders with both programs in turn and prints the best time of each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = FlagParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, help="folder with a folder of masks a sequence")
     parser.add_argument("annotations", type=Path, help="the same for the annotations")
     parser.add_argument("--binary", action="store_true", help="DAVIS-2016: all ids are one object")

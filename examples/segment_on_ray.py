@@ -9,7 +9,6 @@ again, it goes on where it was stopped. On several machines, start Ray on each b
 videos and results must lie where all of them see them under the same name.
 """
 
-import argparse
 import os
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ray.util import ActorPool
 
 from ranet_jax import Segmenter
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.flags import FlagParser
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segment.many import Entry, read_list
 
@@ -60,7 +60,7 @@ class Worker:
 
 def main() -> None:
     """Reads the flags, and hands out the videos."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = FlagParser(description=__doc__.splitlines()[0])
     parser.add_argument("videos", type=Path, help="CSV file with the columns video,mask")
     parser.add_argument("--out", type=Path, required=True, help="folder of all results")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")

@@ -24,8 +24,9 @@ from ranet_jax.errors import run_command
 from ranet_jax.evaluation.report import compare_methods
 from ranet_jax.evaluation.run import evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
+from ranet_jax.flags import FlagParser
 from ranet_jax.machine import describe_processor
-from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video_writer import write_video
 from ranet_jax.models.ranet import RANet, init_params
@@ -53,7 +54,7 @@ def write_overlays(clips: list[Clip], masks: Path, out: Path) -> None:
     """Writes all clips, with their masks painted over, as a video, and some frames as a picture."""
     overlays = [
         [
-            paint_overlay(frame, read_mask(masks / clip.name / f"{index:05d}.png"))
+            paint_overlay(frame, read_davis_mask(masks / clip.name / f"{index:05d}.png"))
             for index, frame in enumerate(clip.frames)
         ]
         for clip in clips
@@ -108,7 +109,7 @@ def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str
 
 def main() -> None:
     """Runs the demo and writes the table."""
-    argparse.ArgumentParser(
+    FlagParser(
         prog="python -m examples.train_on_clips",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ranet_jax.media.images import read_frame
-    from ranet_jax.media.masks import read_mask
     from ranet_jax.media.video import open_video
+    from ranet_jax.segment.user_masks import read_mask
     from ranet_jax.segmenter import Segmenter
     from ranet_jax.weights.checkpoint import load_network
 
@@ -23,7 +23,7 @@ _HOMES = {
     "load_network": "ranet_jax.weights.checkpoint",
     "open_video": "ranet_jax.media.video",
     "read_frame": "ranet_jax.media.images",
-    "read_mask": "ranet_jax.media.masks",
+    "read_mask": "ranet_jax.segment.user_masks",
 }
 """Where each public name is defined."""
 

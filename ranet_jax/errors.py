@@ -60,7 +60,7 @@ def run_command(main: Callable[[], None]) -> None:
             raise
         print(
             f"error: this needs {module}, which is not installed; "
-            f"pip install 'ranet-jax[{EXTRAS[module]}]'",
+            f"pip install -e '.[{EXTRAS[module]}]' in the folder of its repository",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -42,7 +42,8 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         type=Path,
-        help="of ranet_jax.convert, or a training run (default: the weights that come with this)",
+        help="a folder from ranet_jax.convert, a training run's --workdir, or a packed file "
+        "(default: the weights that come with this)",
     )
     parser.add_argument(
         "--canvas",

@@ -14,5 +14,10 @@ def add_online_flags(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="learn the first frame for so many steps before segmenting (default: 0, none)",
     )
-    add("--online-rate", type=float, default=RATE, help=f"of this learning (default: {RATE:g})")
-    add("--seed", type=int, default=0, help="of this learning (default: 0)")
+    add(
+        "--online-rate",
+        type=float,
+        default=RATE,
+        help=f"learning rate of --online-steps (default: {RATE:g})",
+    )
+    add("--seed", type=int, default=0, help="of the draws of --online-steps (default: 0)")

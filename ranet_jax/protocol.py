@@ -21,6 +21,7 @@ from ranet_jax.bank import (
 )
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
+from ranet_jax.media.mask_kinds import MAX_OBJECTS
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.models.ranking import pool_mask, split_labels
@@ -31,9 +32,6 @@ SLOTS = (1, 2, 3, 5, 8, GROUP, *(GROUP * groups for groups in (2, 3, 4, 6, 8, 12
 
 An empty slot costs as much as an object, and every size is compiled by itself. From `ranet.GROUP`
 on objects go through the decoder in groups."""
-
-MAX_OBJECTS = 255
-"""Objects that can be followed at once: ids of a mask are 1 to 255."""
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
 """Dtype of the computation by its name."""

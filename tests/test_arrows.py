@@ -13,7 +13,7 @@ PACKAGE = ROOT / "ranet_jax"
 
 RANKS = (
     ("errors", "geometry", "machine", "remarks"),
-    ("files", "media", "models"),
+    ("files", "flags", "media", "models"),
     ("bank", "data"),
     ("protocol",),
     ("compilation", "tracker", "weights"),

@@ -12,7 +12,7 @@ from ranet_jax.data import synthetic as clips
 from ranet_jax.data.synthetic import MAX_OBJECTS, generate_clip, write_davis
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 
 SIZE = (96, 160)
 SEEDS = range(8)
@@ -173,7 +173,7 @@ def test_davis_round_trip(tmp_path: Path) -> None:
         picture = tmp_path / f"JPEGImages/480p/clip/{index:05d}.jpg"
         annotation = tmp_path / f"Annotations/480p/clip/{index:05d}.png"
         assert np.abs(read_frame(picture).astype(int) - frames[index]).mean() < 4
-        np.testing.assert_array_equal(read_mask(annotation, SIZE), masks[index])
+        np.testing.assert_array_equal(read_davis_mask(annotation, SIZE), masks[index])
     assert (tmp_path / "ImageSets/2017/val.txt").read_text() == "clip\nother\n"
 
 

@@ -13,7 +13,7 @@ import pytest
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.models.layers import upsample_corner_aligned
 from ranet_jax.models.ranking import pool_mask
 from ranet_jax.models.resnet import normalize_frame
@@ -45,7 +45,7 @@ def frame_of(sequence, index):
 
 
 def mask_of(sequence, index):
-    return read_mask(davis_file("Annotations", sequence, index), binary=True)
+    return read_davis_mask(davis_file("Annotations", sequence, index), binary=True)
 
 
 def split(labels, n):

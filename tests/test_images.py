@@ -9,7 +9,7 @@ from PIL import Image, TiffImagePlugin
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.media.palette import PALETTE
 
 LABELS = np.array([[0, 1, 2], [3, 200, 254]], np.uint8)
@@ -22,7 +22,7 @@ def save(path, array, mode=None):
 
 def test_masks_survive_a_round_trip_with_the_colours_of_davis(tmp_path):
     write_mask(tmp_path / "a.png", LABELS)
-    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), LABELS)
+    np.testing.assert_array_equal(read_davis_mask(tmp_path / "a.png"), LABELS)
     image = Image.open(tmp_path / "a.png")
     assert image.mode == "P"
     assert image.getpalette()[:12] == [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]
@@ -39,14 +39,14 @@ def test_frames_are_rgb(tmp_path):
 
 def test_any_pixel_that_is_not_zero_is_the_object_of_2016(tmp_path):
     grey = save(tmp_path / "grey.png", np.array([[0, 255], [255, 0]], np.uint8), "L")
-    np.testing.assert_array_equal(read_mask(grey, binary=True), [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(read_davis_mask(grey, binary=True), [[0, 1], [1, 0]])
     write_mask(tmp_path / "ids.png", LABELS)
-    np.testing.assert_array_equal(read_mask(tmp_path / "ids.png", binary=True), LABELS > 0)
+    np.testing.assert_array_equal(read_davis_mask(tmp_path / "ids.png", binary=True), LABELS > 0)
 
 
 def test_void_is_background(tmp_path):
     write_mask(tmp_path / "a.png", np.array([[1, 255]], np.uint8))
-    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), [[1, 0]])
+    np.testing.assert_array_equal(read_davis_mask(tmp_path / "a.png"), [[1, 0]])
 
 
 def test_missing_file_is_named(tmp_path):
@@ -67,7 +67,7 @@ def test_truncated_jpeg_is_named(tmp_path, size):
 def test_file_that_is_no_image(tmp_path):
     (tmp_path / "a.png").write_text("hello")
     with pytest.raises(InputError, match="cannot be read as an image"):
-        read_mask(tmp_path / "a.png")
+        read_davis_mask(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
@@ -76,43 +76,43 @@ def test_colours_of_davis_are_its_ids(tmp_path, mode):
     write_mask(tmp_path / "ids.png", labels)
     converted = tmp_path / "converted.png"
     Image.open(tmp_path / "ids.png").convert(mode).save(converted)
-    np.testing.assert_array_equal(read_mask(converted), np.where(labels == 255, 0, labels))
-    np.testing.assert_array_equal(read_mask(converted, binary=True), labels > 0)
+    np.testing.assert_array_equal(read_davis_mask(converted), np.where(labels == 255, 0, labels))
+    np.testing.assert_array_equal(read_davis_mask(converted, binary=True), labels > 0)
 
 
 def test_other_colours_are_no_ids(tmp_path):
     pixels = np.array([[(0, 0, 0), (255, 0, 0), (0, 0, 255)]], np.uint8)
     path = save(tmp_path / "a.png", pixels)
     with pytest.raises(InputError, match=r"a\.png has colours .*not those of DAVIS.*palette"):
-        read_mask(path)
-    np.testing.assert_array_equal(read_mask(path, binary=True), [[0, 1, 1]])
+        read_davis_mask(path)
+    np.testing.assert_array_equal(read_davis_mask(path, binary=True), [[0, 1, 1]])
 
 
 def test_one_bit_is_no_id(tmp_path):
     path = save(tmp_path / "a.png", np.array([[0, 255]], np.uint8), "1")
     with pytest.raises(InputError, match="grey 0/255 mask"):
-        read_mask(path)
-    np.testing.assert_array_equal(read_mask(path, binary=True), [[0, 1]])
+        read_davis_mask(path)
+    np.testing.assert_array_equal(read_davis_mask(path, binary=True), [[0, 1]])
 
 
 def test_a_palette_that_begins_with_an_object_is_refused_or_read_by_its_colours(tmp_path):
     image = Image.fromarray(np.array([[0, 1, 1, 1]], np.uint8), "P")
     image.putpalette([128, 0, 0, 0, 0, 0])  # index 0 is DAVIS's object 1, index 1 its background
     image.save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), [[1, 0, 0, 0]])
-    np.testing.assert_array_equal(read_mask(tmp_path / "a.png", binary=True), [[1, 0, 0, 0]])
+    np.testing.assert_array_equal(read_davis_mask(tmp_path / "a.png"), [[1, 0, 0, 0]])
+    np.testing.assert_array_equal(read_davis_mask(tmp_path / "a.png", binary=True), [[1, 0, 0, 0]])
 
 
 def test_grey_masks_of_2016_are_no_ids(tmp_path):
     grey = save(tmp_path / "grey.png", np.array([[0, 255]], np.uint8), "L")
     with pytest.raises(InputError, match=r"grey\.png is a grey 0/255 mask.*davis16"):
-        read_mask(grey)
+        read_davis_mask(grey)
 
 
 def test_mask_of_another_size_than_its_frame(tmp_path):
     write_mask(tmp_path / "a.png", LABELS)
     with pytest.raises(InputError, match=r"a\.png is 3 x 2 but its frame is 5 x 4"):
-        read_mask(tmp_path / "a.png", (4, 5))
+        read_davis_mask(tmp_path / "a.png", (4, 5))
 
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -200,7 +200,7 @@ def test_images_and_masks_are_turned_as_the_camera_says(tmp_path, orientation):
     if orientation in (5, 7):  # transposed: compare with Pillow's own words for it
         expected = labels.T if orientation == 5 else labels[::-1, ::-1].T
     np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", expected.shape), expected)
+    np.testing.assert_array_equal(read_davis_mask(tmp_path / "mask.png", expected.shape), expected)
 
 
 def test_the_system_says_itself_what_it_refuses(tmp_path, monkeypatch):
@@ -210,7 +210,7 @@ def test_the_system_says_itself_what_it_refuses(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Image, "open", refuse)
-    for reader in (read_frame, read_mask):
+    for reader in (read_frame, read_davis_mask):
         with pytest.raises(PermissionError):
             reader(path)
 
@@ -218,6 +218,6 @@ def test_the_system_says_itself_what_it_refuses(tmp_path, monkeypatch):
 def test_compressed_bombs_are_one_line(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png", GREY)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    for reader in (read_frame, read_mask):
+    for reader in (read_frame, read_davis_mask):
         with pytest.raises(InputError, match=r"a\.png claims .* more than 200 pixels"):
             reader(path)

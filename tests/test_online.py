@@ -19,7 +19,7 @@ from ranet_jax.evaluation.scoring import Scored
 from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.evaluation.sequences import Segmented
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.online import OnlineLearner, load_examples
 from ranet_jax.segmenter import Segmenter
@@ -186,7 +186,8 @@ def evaluate(tmp_path, davis):
         summary = evaluation.evaluate_network(selection, segmenter(), "any", folder, learning)
         assert json.loads((folder / "summary.json").read_text()) == summary
         masks = {
-            str(path.relative_to(folder)): read_mask(path) for path in sorted(folder.glob("*/*"))
+            str(path.relative_to(folder)): read_davis_mask(path)
+            for path in sorted(folder.glob("*/*"))
         }
         return summary, masks
 
@@ -210,7 +211,7 @@ def test_no_steps_learn_nothing(monkeypatch, davis, evaluate):
     assert summary["seconds_per_frame"] < 2 * summary["ms_per_frame_95th_percentile"] / 1000
     (sequence,) = select_sequences("davis17-val", davis, ["first"]).sequences
     frames = [read_frame(path) for path in sequence.frames]
-    tracker = segmenter().start(frames[0], read_mask(sequence.masks[0]))
+    tracker = segmenter().start(frames[0], read_davis_mask(sequence.masks[0]))
     for index, frame in enumerate(frames[1:], 1):
         np.testing.assert_array_equal(masks[f"first/{index:05d}.png"], tracker.step(frame))
 

@@ -130,7 +130,7 @@ runpy.run_module("ranet_jax.{command}", run_name="__main__", alter_sys=True)
     assert result.returncode == 2, result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("error: this needs ")
-    assert f"pip install 'ranet-jax[{extra}]'" in result.stderr
+    assert f"pip install -e '.[{extra}]'" in result.stderr
 
 
 @pytest.mark.parametrize(("script", "target"), PROJECT["scripts"].items())

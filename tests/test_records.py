@@ -18,7 +18,7 @@ from ranet_jax.data.prepare.training_sets import prepare
 from ranet_jax.data.records import VideoRecords, open_davis, open_saliency
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_foreground, read_mask
+from ranet_jax.media.masks import read_davis_mask, read_foreground
 from tests.conftest import davis_file, needs_davis
 from tests.prepare.images import SIZE, draw_pair, write_clip, write_images
 
@@ -235,6 +235,6 @@ def test_real_frames(tmp_path):
     for sample in source:
         frame = tmp_path / f"JPEGImages/480p/{sample.name}.jpg"
         np.testing.assert_array_equal(sample.image, read_frame(frame))
-        truth = read_mask(tmp_path / f"Annotations/480p/{sample.name}.png", binary=True)
+        truth = read_davis_mask(tmp_path / f"Annotations/480p/{sample.name}.png", binary=True)
         np.testing.assert_array_equal(sample.mask, truth)
         assert sample.image.shape[:2] == sample.mask.shape != SIZE

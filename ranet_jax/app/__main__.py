@@ -1,9 +1,8 @@
 """A page to segment a video in the browser: python -m ranet_jax.app."""
 
-import argparse
-
 from ranet_jax.app.server import serve
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.flags import FlagParser
 from ranet_jax.network_flags import (
     add_computation_flags,
     add_network_flags,
@@ -15,7 +14,7 @@ from ranet_jax.segmenter import Segmenter
 
 def main() -> None:
     """Reads the flags and serves."""
-    parser = argparse.ArgumentParser(prog="python -m ranet_jax.app", description=__doc__)
+    parser = FlagParser(prog="python -m ranet_jax.app", description=__doc__)
     add_network_flags(parser)
     add_computation_flags(parser)
     parser.add_argument(

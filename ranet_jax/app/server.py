@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from ranet_jax.demo.clip import CLIP, FIRST_MASK
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.segmenter import Segmenter
 
 
@@ -34,7 +34,7 @@ def serve(segmenter: Segmenter, host: str, port: int, max_upload: int) -> None:
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}
         from ranet_jax.app.page import Example, Page
 
-        example = Example(CLIP, read_mask(FIRST_MASK)) if CLIP.is_file() else None
+        example = Example(CLIP, read_davis_mask(FIRST_MASK)) if CLIP.is_file() else None
         page = Page(segmenter, Path(folder), max_upload, example)
         try:
             page.launch(host, port)

@@ -14,7 +14,7 @@ import numpy as np
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame
 from ranet_jax.media.listing import list_images
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter
@@ -175,7 +175,7 @@ class Visit:
 
     def _read_result(self, index: int) -> np.ndarray:
         """What was found in a finished frame, uint8 [h, w]."""
-        return read_mask(list_images(self.results / "masks")[index])
+        return read_davis_mask(list_images(self.results / "masks")[index])
 
     def _segment(self, segmenter: Segmenter, *, resume: bool) -> None:
         """Segments the video; whatever happens, what is finished can be taken home.

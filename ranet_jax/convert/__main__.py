@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ranet_jax.errors import run_command
 from ranet_jax.files import check_destination
+from ranet_jax.flags import FlagParser
 from ranet_jax.network_flags import add_network_flags, choose_network
 from ranet_jax.weights.checkpoint import load_network, save_network
 from ranet_jax.weights.packed import write_packed
@@ -21,7 +22,7 @@ from ranet_jax.weights.tensors import write_tensors
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog="python -m ranet_jax.convert",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

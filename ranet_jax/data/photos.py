@@ -48,7 +48,7 @@ def read_photo(name: str) -> np.ndarray:
     except ImportError:
         raise InputError(
             "generated clips use the photos of scikit-image, which is not installed; "
-            "pip install ranet-jax[demo]"
+            "pip install -e '.[demo]'"
         ) from None
     return read_frame(Path(skimage.__file__).parent / "data" / name)
 

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_foreground, read_mask
+from ranet_jax.media.masks import read_davis_mask, read_foreground
 
 DATA_DIR = Path("data/tfds")
 FOLDER = "segmentation"
@@ -179,7 +179,7 @@ def open_davis(data_dir: Path, name: str) -> tuple[Source, tuple[VideoRecords, .
         VideoRecords(video, start, tuple(own))
         for start, (video, own) in zip(starts, numbers.items(), strict=False)
     )
-    decode_mask = partial(read_mask, binary=SPLITS[name].binary)
+    decode_mask = partial(read_davis_mask, binary=SPLITS[name].binary)
     return Source(name, builder.as_data_source("all"), decode_mask), videos
 
 

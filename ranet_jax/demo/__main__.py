@@ -4,7 +4,6 @@ Leaves masks, an overlay video, a picture and a table in out/demo, and ends with
 a video of one's own.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,9 @@ from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.report import compare_methods
 from ranet_jax.evaluation.scoring import score_sequence
+from ranet_jax.flags import FlagParser
 from ranet_jax.machine import describe_processor
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video import open_video
 from ranet_jax.segment.job import Job, run_job
@@ -29,7 +29,7 @@ SHOWN = 4
 
 def read_masks(folder: Path) -> list[np.ndarray]:
     """Reads the masks of a folder in order, uint8 [h, w] each."""
-    return [read_mask(path) for path in sorted(folder.glob("*.png"))]
+    return [read_davis_mask(path) for path in sorted(folder.glob("*.png"))]
 
 
 def draw_picture(clip: Path, masks: list[np.ndarray]) -> np.ndarray:
@@ -96,7 +96,7 @@ def run_demo(segmenter: Segmenter, clip: Path, out: Path) -> dict[str, dict[str,
 
 def main() -> None:
     """Runs the demo and prints what came of it."""
-    argparse.ArgumentParser(prog="make demo", description=__doc__).parse_args()
+    FlagParser(prog="make demo", description=__doc__).parse_args()
     keep_compiled()
     out = Path("out") / "demo"
     scores = run_demo(Segmenter.pretrained(), CLIP, out)

@@ -12,6 +12,7 @@ from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation import ytvos
 from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
+from ranet_jax.flags import FlagParser
 from ranet_jax.network_flags import (
     add_computation_flags,
     add_network_flags,
@@ -24,7 +25,7 @@ from ranet_jax.segmenter import Segmenter
 
 def main() -> None:
     """Reads the flags and evaluates."""
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog="evaluate.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

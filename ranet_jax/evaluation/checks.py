@@ -10,7 +10,7 @@ from ranet_jax.evaluation.scoring import check_length
 from ranet_jax.evaluation.selection import Selection
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import is_hidden
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.tracker import find_ids
 
 
@@ -96,7 +96,7 @@ def read_start(sequence: Sequence, *, binary: bool) -> tuple[np.ndarray, np.ndar
         InputError: one of them cannot be used; it is named.
     """
     frame = read_frame(sequence.frames[0])
-    labels = read_mask(sequence.masks[0], frame.shape[:2], binary=binary)
+    labels = read_davis_mask(sequence.masks[0], frame.shape[:2], binary=binary)
     try:
         find_ids(frame, labels)
     except InputError as error:

@@ -18,7 +18,7 @@ import numpy as np
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.metrics import Scores, boundary_accuracy, region_similarity
 from ranet_jax.media.mask_kinds import VOID
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.remarks import remark
 
 
@@ -97,16 +97,16 @@ def score_folder(
 
     def read_frames() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         for path in scored:
-            truth = read_mask(path, binary=binary)
+            truth = read_davis_mask(path, binary=binary)
             result = predictions / path.name
-            yield str(result), read_mask(result, truth.shape, binary=binary), truth
+            yield str(result), read_davis_mask(result, truth.shape, binary=binary), truth
 
-    objects = _count_objects(str(truths[0]), read_mask(truths[0], binary=binary))
+    objects = _count_objects(str(truths[0]), read_davis_mask(truths[0], binary=binary))
     return _score_frames(read_frames(), objects)
 
 
 def _drop_void(labels: np.ndarray) -> np.ndarray:
-    """Counts "do not care" as background, as `read_mask` does."""
+    """Counts "do not care" as background, as `read_davis_mask` does."""
     return np.where(labels == VOID, 0, labels)
 
 

@@ -23,7 +23,7 @@ from ranet_jax.files import lock_folder, replace_file, replace_folder
 from ranet_jax.machine import describe_machine
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import is_hidden, list_images
-from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.remarks import remark
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.tracker import Tracker
@@ -113,7 +113,7 @@ def _find_clip(root: Path, name: str, videos: Mapping[str, Any]) -> Clip:
     known: set[int] = set()
     for stem in stems:
         if stem in annotations:
-            found = np.unique(read_mask(annotations[stem])).tolist()
+            found = np.unique(read_davis_mask(annotations[stem])).tolist()
             # With a description an object joins in the first of its frames, and not in an earlier
             # annotation that happens to show it.
             new = [
@@ -158,7 +158,7 @@ def segment_clip(segmenter: Segmenter, clip: Clip, folder: Path) -> list[float]:
                     labels = tracker.step(frame)
                     seconds.append(time.perf_counter() - start)
                 if path.stem in clip.joins:
-                    given = read_mask(clip.annotations[path.stem], frame.shape[:2])
+                    given = read_davis_mask(clip.annotations[path.stem], frame.shape[:2])
                     given = np.where(np.isin(given, clip.joins[path.stem]), given, 0)
                     given = given.astype(np.uint8)
                     if tracker:
@@ -189,10 +189,10 @@ def score_clip(clip: Clip, folder: Path) -> dict[int, tuple[float, float]]:
     seen: set[int] = set()
     for path in clip.frames:
         if path.stem in clip.annotations and path.stem in clip.wanted:
-            truth = read_mask(clip.annotations[path.stem])
+            truth = read_davis_mask(clip.annotations[path.stem])
             # Where nobody is annotated but those who appear, it says nothing about the others.
             if seen & set(np.unique(truth).tolist()):
-                found = read_mask(folder / f"{path.stem}.png", truth.shape)
+                found = read_davis_mask(folder / f"{path.stem}.png", truth.shape)
                 for one in seen:
                     pair = found == one, truth == one
                     values.setdefault(one, []).append(

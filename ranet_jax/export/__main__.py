@@ -19,13 +19,14 @@ from pathlib import Path
 from ranet_jax.errors import run_command
 from ranet_jax.export.bundle import PLATFORMS, PRECISIONS, export_network
 from ranet_jax.files import check_destination
+from ranet_jax.flags import FlagParser
 from ranet_jax.protocol import SLOTS
 from ranet_jax.weights.checkpoint import load_network
 
 
 def main() -> None:
     """Reads the flags and exports."""
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog="python -m ranet_jax.export",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import run_command
+from ranet_jax.flags import FlagParser
 
 
 def read_pixel(text: str) -> tuple[int, int]:
@@ -37,18 +38,18 @@ def read_pixel(text: str) -> tuple[int, int]:
 
 def _build_parser() -> argparse.ArgumentParser:
     """The flags of all kinds."""
-    out = argparse.ArgumentParser(add_help=False)
+    out = FlagParser(add_help=False)
     out.add_argument("--out", type=Path, default=Path("out/figures"), help="(default: out/figures)")
-    clip = argparse.ArgumentParser(add_help=False, parents=[out])
+    clip = FlagParser(add_help=False, parents=[out])
     clip.add_argument("--checkpoint", type=Path, required=True)
     clip.add_argument("--split", choices=SPLITS, required=True, help="whose list has the sequence")
     clip.add_argument("--data-dir", type=Path, default=Path("data/DAVIS"), help="the DAVIS folder")
     clip.add_argument("--sequence", required=True)
-    frame = argparse.ArgumentParser(add_help=False, parents=[clip])
+    frame = FlagParser(add_help=False, parents=[clip])
     frame.add_argument("--frame", type=int, default=10, help="from 1; all before are segmented too")
     frame.add_argument("--object", type=int, metavar="ID", help="(default: the first)")
 
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog="python -m ranet_jax.figures",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -17,7 +17,7 @@ from ranet_jax.figures.inspection import (
     inspect_frame,
 )
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.tables.published import SPEED
 from ranet_jax.tables.runs import read_run
@@ -180,7 +180,7 @@ def _read_clip(subject: Subject, frames: int | None) -> Clip:
     return Clip(
         sequence.name,
         [read_frame(path) for path in sequence.frames],
-        [read_mask(path, binary=split.binary) for path in masks],
+        [read_davis_mask(path, binary=split.binary) for path in masks],
     )
 
 

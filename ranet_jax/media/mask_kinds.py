@@ -10,11 +10,14 @@ from ranet_jax.media.images import find_white, is_lossy
 from ranet_jax.media.palette import find_background, is_davis, pack, read_palette
 from ranet_jax.media.rims import FEW, Settled, settle_rims
 
+MAX_OBJECTS = 255
+"""Ids beside the background that a mask of bytes has room for."""
+
 VOID = 255
 """The id of what is neither object nor background: "do not care", as the DAVIS tool has it."""
 
 _GREY = ("1", "L", "LA", "F")
-_REDRAW = "draw it with a hard brush, without anti-aliasing, and save it as PNG"
+_REDRAW = "draw it on black, not over the frame, with a hard brush, and save it as PNG"
 
 
 class SoftMaskError(InputError):

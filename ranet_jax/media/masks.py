@@ -1,7 +1,8 @@
 """Masks on disk: object ids, whatever program drew them, and palette PNGs written.
 
 There is one reader, `decode_mask`. It takes a file for what it most plausibly is and says what it
-had to guess. `read_mask` is DAVIS's rules on top of it, `read_foreground` those of saliency sets.
+had to guess. `read_davis_mask` is DAVIS's rules on top of it, `read_foreground` those of saliency
+sets.
 """
 
 from pathlib import Path
@@ -42,7 +43,7 @@ def decode_mask(file: Path | BinaryIO) -> Mask:
     return decode_kind(open_image(file), str(file))
 
 
-def read_mask(
+def read_davis_mask(
     path: Path | BinaryIO, size: tuple[int, int] | None = None, *, binary: bool = False
 ) -> np.ndarray:
     """Reads a mask as object ids, by the rules of DAVIS: 0 is background, 1..N are objects.
@@ -88,7 +89,7 @@ def _find_ids(mask: Mask, name: str, *, binary: bool) -> np.ndarray:
     if mask.kind == "black and white":
         raise InputError(
             f"{name} is a grey 0/255 mask (DAVIS-2016) where object ids are expected; "
-            "use a davis16 split or annotations of 2017 (in Python: read_mask(path, binary=True))"
+            "use a davis16 split, or annotations of 2017"
         )
     if mask.kind != "colours":
         return mask.labels

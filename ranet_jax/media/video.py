@@ -14,6 +14,7 @@ from ranet_jax.media.film import open_film
 from ranet_jax.media.frames import Frame, Video, check_size
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import IMAGE_SUFFIXES, check_stems, list_images, sort_images
+from ranet_jax.remarks import remark
 
 IMAGE_RATE = Fraction(24)
 """Frames per second of a folder of frames, which does not say: that of DAVIS."""
@@ -61,6 +62,7 @@ def _open_images(source: str, images: list[Path]) -> Video:
     """A video of image files."""
     check_stems(images, source)
     size = read_frame(images[0]).shape[:2]
+    remark(f"{source}: images have no times; the overlay will show {IMAGE_RATE} a second")
 
     def read() -> Generator[Frame, None, None]:
         is_lit = False

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.flags import FlagParser
 from ranet_jax.network_flags import (
     add_computation_flags,
     add_network_flags,
@@ -64,7 +65,7 @@ def parse_masks(added: list[str], replacing: list[str]) -> tuple[dict[int, Path]
 
 def main() -> None:
     """Reads the flags and segments."""
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog="python -m ranet_jax.segment",
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ranet_jax.media.palette import PALETTE
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segment.confidence import CONFIDENCE
 from ranet_jax.segment.engine import Outcome
@@ -26,7 +27,7 @@ def print_masks(
         masks: what was read from it, likewise, ascending.
         replacing: the frames of those that replace what is followed.
     """
-    table = Table("Frame", "Mask", "In the file", "Object", "Pixels")
+    table = Table("Frame", "Mask", "In the file", "Object", "In the overlay", "Pixels")
     followed: set[int] = set()
     for index, (labels, ids) in masks.items():
         known = set() if index in replacing else followed
@@ -35,7 +36,9 @@ def print_masks(
             # A Text, because a name may look like markup.
             place = ("", "") if number else (str(index), Text(paths[index].name))
             who = f"{one}, a new look" if one in known else str(one)
-            table.add_row(*place, swatch, who, str((labels == one).sum()))
+            painted = "#{:02x}{:02x}{:02x}".format(*PALETTE[3 * one : 3 * one + 3])
+            painted = f"{painted} [on {painted}]    [/]"
+            table.add_row(*place, swatch, who, painted, str((labels == one).sum()))
         followed = known | set(ids.values())
     Console().print(table)
 

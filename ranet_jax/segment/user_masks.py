@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.mask_kinds import VOID, Mask
+from ranet_jax.media.mask_kinds import MAX_OBJECTS, VOID, Mask
 from ranet_jax.media.masks import decode_mask
 from ranet_jax.media.palette import name_davis_colours
-from ranet_jax.protocol import MAX_OBJECTS
 from ranet_jax.remarks import remark
 
 _ALIKE = 40  # by which a colour differs between two lossy files
@@ -29,8 +28,25 @@ class UserMask(NamedTuple):
     ids: dict[str, int]
 
 
+def read_mask(path: str | Path) -> np.ndarray:
+    """Reads a mask as people make them, as `python -m ranet_jax.segment` reads it.
+
+    Args:
+        path: of an image: grey or palette ids, 0 and 255, or a colour an object; see
+            `read_user_masks`. What was guessed is printed.
+
+    Returns:
+        uint8 [h, w] of ids, 0 is background.
+
+    Raises:
+        InputError: as `read_user_masks` does.
+        OSError: the system does not let the file be read.
+    """
+    return read_user_masks({0: Path(path)}, None)[0].labels
+
+
 def read_user_masks(
-    paths: Mapping[int, Path], size: tuple[int, int], *, resize: bool = False
+    paths: Mapping[int, Path], size: tuple[int, int] | None, *, resize: bool = False
 ) -> dict[int, UserMask]:
     """Reads the masks of one video; see `masks.decode_mask` for what may be in a file.
 
@@ -40,7 +56,7 @@ def read_user_masks(
 
     Args:
         paths: image file by frame index.
-        size: height and width of the frames.
+        size: height and width of the frames; None where each mask has its own.
         resize: whether a mask of another size is resized, to the nearest pixel.
 
     Returns:
@@ -64,7 +80,7 @@ def read_user_masks(
             labels, ids = _number_colours(path, mask, id_of_colour, by_davis=by_davis)
         else:
             labels, ids = _list_ids(path, mask)
-        if labels.shape != size:
+        if size and labels.shape != size:
             if not resize:
                 raise InputError(
                     f"{path} is {labels.shape[1]} x {labels.shape[0]} but the frames are "

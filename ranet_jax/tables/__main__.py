@@ -6,12 +6,12 @@ network does not know of itself is said by NAME: "no image pre-training" or "no 
 or any name for a row of its own. Every summary gets a line; what was not measured stays empty.
 """
 
-import argparse
 from pathlib import Path
 
 from rich.console import Console
 
 from ranet_jax.errors import run_command
+from ranet_jax.flags import FlagParser
 from ranet_jax.tables.formats import print_grids, write_grids
 from ranet_jax.tables.grids import build_grids
 from ranet_jax.tables.runs import read_run
@@ -19,7 +19,7 @@ from ranet_jax.tables.runs import read_run
 
 def main() -> None:
     """Reads the flags, prints the tables and writes them."""
-    parser = argparse.ArgumentParser(prog="python -m ranet_jax.tables", description=__doc__)
+    parser = FlagParser(prog="python -m ranet_jax.tables", description=__doc__)
     parser.add_argument(
         "summaries",
         nargs="*",

@@ -34,6 +34,7 @@ class RunLog:
         self._batch_size, self._steps = batch_size, steps
         self._waited = self._shown_waited = 0.0
         self._shown_step, self._shown_time = start, time.perf_counter()
+        self._is_compiling = True
         self._writes = process_index() == 0
         self._progress = Progress(
             TextColumn("step"),
@@ -51,7 +52,11 @@ class RunLog:
             self._events = SummaryWriter(str(work / "tensorboard"), purge_step=start + 1)
 
     def __enter__(self) -> "RunLog":
+        said = "the first step compiles the program, which takes a minute or more"
+        self._progress.update(self._task, description=said)
         self._progress.start()
+        if self._writes and not self._progress.console.is_terminal:
+            print(said, flush=True)
         return self
 
     def __exit__(
@@ -81,6 +86,9 @@ class RunLog:
             show: whether the bar, the file and the events get them; scores always get there.
         """
         self._progress.update(self._task, completed=step)
+        if self._is_compiling and not show:  # neither rate nor time left is to count the compiler
+            self._shown_step, self._shown_time = step, time.perf_counter()
+        self._is_compiling = False
         if not (show or "J&F" in metrics) or not self._writes:
             return
         now = time.perf_counter()

@@ -13,7 +13,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.scoring import score_sequence
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.segmenter import Segmenter
 
@@ -50,7 +50,7 @@ def read_clips(
         Clip(
             sequence.name,
             [read_frame(path) for path in sequence.frames],
-            [read_mask(path, binary=split.binary) for path in sequence.masks],
+            [read_davis_mask(path, binary=split.binary) for path in sequence.masks],
         )
         for sequence in find_sequences(data_dir, split, names, max_frames)
     ]

@@ -90,8 +90,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         import torch
     except ImportError:
         raise InputError(
-            f"{path} needs PyTorch to be read; pip install 'ranet-jax[torch]', "
-            "or convert it to .npz"
+            f"{path} needs PyTorch to be read; pip install -e '.[torch]', or convert it to .npz"
         ) from None
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)

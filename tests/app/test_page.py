@@ -19,7 +19,7 @@ from PIL import Image
 from ranet_jax.app.__main__ import main
 from ranet_jax.demo.clip import FIRST_MASK
 from ranet_jax.errors import InputError
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network
 from tests.app.clips import FRAMES, SIZE, network, segmenter, write_clip
@@ -191,7 +191,7 @@ def test_the_example_is_one_click_and_painted(app, page):
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         first = min(name for name in archive.namelist() if name.endswith(".png"))
         mask = np.asarray(Image.open(io.BytesIO(archive.read(first))))
-    truth = read_mask(FIRST_MASK)
+    truth = read_davis_mask(FIRST_MASK)
     assert mask.shape == truth.shape and set(np.unique(mask)) == {0, 1}
     assert np.count_nonzero((mask != 0) & (truth != 0)) > 0.98 * np.count_nonzero(mask | truth)
     page.close()

@@ -10,7 +10,7 @@ import pytest
 from ranet_jax.app import visit as visits
 from ranet_jax.app.visit import Visit
 from ranet_jax.errors import InputError
-from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.media.video import open_video
 from tests.app.clips import FRAMES, SIZE, segmenter, write_clip
 
@@ -97,7 +97,7 @@ def test_a_video_of_unknown_length_is_cut_with_a_word(visit, monkeypatch, frames
 
 
 def read_masks(visit):
-    return [read_mask(path) for path in sorted((visit.results / "masks").glob("*.png"))]
+    return [read_davis_mask(path) for path in sorted((visit.results / "masks").glob("*.png"))]
 
 
 @pytest.mark.parametrize("rubbed_out", [False, True])

@@ -17,7 +17,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import __main__ as evaluation
 from ranet_jax.evaluation import run as evaluation_run
 from ranet_jax.files import lock_folder
-from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network
@@ -76,8 +76,8 @@ def test_masks_scores_and_summary(monkeypatch, tmp_path, davis, checkpoint, caps
     for name in ("first", "second"):
         masks = sorted((out / name).glob("*.png"))
         assert [path.stem for path in masks] == FRAMES
-        given = read_mask(davis / "Annotations/480p" / name / "00000.png")
-        np.testing.assert_array_equal(read_mask(masks[0]), given)
+        given = read_davis_mask(davis / "Annotations/480p" / name / "00000.png")
+        np.testing.assert_array_equal(read_davis_mask(masks[0]), given)
         assert Image.open(masks[1]).mode == "P"
     rows = read_rows(out / "per-sequence_results-val.csv")
     assert [row[0] for row in rows] == ["Sequence", "first_1", "first_2", "second_1", "second_2"]
@@ -313,7 +313,7 @@ def test_files_that_are_no_masks_are_never_removed(monkeypatch, tmp_path, davis,
 def break_davis(root, what):
     frame = root / "JPEGImages/480p/first/00001.jpg"
     mask = root / "Annotations/480p/first/00000.png"
-    labels = read_mask(mask)
+    labels = read_davis_mask(mask)
     if what == "truncated frame":
         frame.write_bytes(frame.read_bytes()[:500])
     elif what == "mask of another size":

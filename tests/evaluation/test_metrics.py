@@ -17,7 +17,7 @@ from ranet_jax.evaluation.metrics import (
     summarize,
 )
 from ranet_jax.evaluation.scoring import score_sequence
-from ranet_jax.media.masks import read_mask
+from ranet_jax.media.masks import read_davis_mask
 from tests.conftest import GOLDEN, davis_file, find_davis, needs_davis
 from tests.evaluation.shapes import EMPTY, FULL, SMALL, box
 
@@ -38,7 +38,7 @@ def differences(sequence):
     """The largest difference of J, F and their summaries to the golden numbers."""
     golden = json.loads((GOLDEN / "metrics.json").read_text())[sequence]
     paths = sorted(davis_file("Annotations", sequence, 0).parent.glob("*.png"))
-    truths = [read_mask(path, binary=True) for path in paths]
+    truths = [read_davis_mask(path, binary=True) for path in paths]
     predictions = [damage(truth, t, golden["index"]) for t, truth in enumerate(truths)]
     (scores,) = score_sequence(predictions, truths, sequence)
     found = {

@@ -12,7 +12,7 @@ from PIL import Image
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import __main__ as command_line
 from ranet_jax.evaluation.ytvos import find_clips
-from ranet_jax.media.masks import read_mask, write_mask
+from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.segmenter import Segmenter
 from tests.colours import GREEN, RED, ColourNetwork, mark, paint
 
@@ -79,7 +79,7 @@ def test_objects_join_where_they_appear_and_are_scored_after(run, tmp_path):
     assert 0.75 < scores["J"] <= 1
     assert scores["overall"] == pytest.approx((scores["J"] + scores["F"]) / 2)
     for name, scale in (("small", 1), ("large", 2)):
-        masks = [read_mask(tmp_path / "out" / name / f"{stem}.png") for stem in STEMS]
+        masks = [read_davis_mask(tmp_path / "out" / name / f"{stem}.png") for stem in STEMS]
         assert masks[0].shape == (96 * scale, 160 * scale)
         assert [4 in mask for mask in masks] == [False, False, True, True, True]
         np.testing.assert_array_equal(masks[LATE] == 4, mark(frame=draw(LATE, scale), green=4) == 4)

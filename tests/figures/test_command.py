@@ -122,4 +122,4 @@ def test_a_missing_matplotlib_is_named(monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         run_command(command.main)
     assert end.value.code == 2
-    assert "pip install 'ranet-jax[figures]'" in capsys.readouterr().err
+    assert "pip install -e '.[figures]'" in capsys.readouterr().err

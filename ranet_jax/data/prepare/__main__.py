@@ -3,13 +3,13 @@
 Every image and mask is decoded first; those that cannot be used are left out and reported.
 """
 
-import argparse
 import logging
 import sys
 from pathlib import Path
 
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.flags import FlagParser
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     from ranet_jax.data.prepare.training_sets import LAYOUTS, prepare
     from ranet_jax.data.records import DATA_DIR
 
-    parser = argparse.ArgumentParser(prog="python -m ranet_jax.data.prepare", description=__doc__)
+    parser = FlagParser(prog="python -m ranet_jax.data.prepare", description=__doc__)
     known = ", ".join([*SPLITS, *LAYOUTS])
     parser.add_argument("name", help=f"{known}, or a name for a folder of your own")
     parser.add_argument("--source", type=Path, required=True, help="folder the set was unpacked to")

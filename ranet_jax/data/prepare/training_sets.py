@@ -34,7 +34,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import IMAGE_SUFFIXES, list_images
-from ranet_jax.media.masks import read_foreground, read_mask
+from ranet_jax.media.masks import read_davis_mask, read_foreground
 
 # Folders of images and of masks in the original downloads. In one folder for both, masks are PNG.
 LAYOUTS = {
@@ -214,7 +214,7 @@ def prepare(
     start = time.perf_counter()
     if name in SPLITS:
         pairs, left_out = find_frames(name, source)
-        decode_mask = partial(read_mask, binary=SPLITS[name].binary)
+        decode_mask = partial(read_davis_mask, binary=SPLITS[name].binary)
     else:
         pairs, left_out = find_images(name, source, layout)
         decode_mask = read_foreground

@@ -1,0 +1,54 @@
+"""The reader of flags: a mistake ends a command with one line, which names the nearest flag."""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ranet_jax.errors import InputError
+
+
+class FlagParser(argparse.ArgumentParser):
+    """Argparse, but for how it speaks of mistakes, and that flags are written out."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        """Takes what argparse takes."""
+        super().__init__(*args, allow_abbrev=False, **settings)
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Names a misspelt flag before argparse asks for the one that is missing because of it."""
+        words = sys.argv[1:] if args is None else list(args)
+        if self._subparsers is None:
+            flags = words[: words.index("--")] if "--" in words else words
+            for word in flags:
+                if (
+                    word.startswith("--")
+                    and word.partition("=")[0] not in self._option_string_actions
+                ):
+                    self._refuse([word])
+        namespace, left = super().parse_known_args(words, namespace)
+        if left:
+            self._refuse(left)
+        return namespace, left
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command.
+
+        Raises:
+            InputError: the message, and where flags are explained.
+        """
+        raise InputError(f"{message}; {self.prog} --help explains all flags")
+
+    def _refuse(self, left: list[str]) -> NoReturn:
+        """Says what is wrong with words that nothing takes."""
+        name = left[0].partition("=")[0]
+        if not name.startswith("-"):
+            why = "give one, or put a pattern of names in quotes" if Path(name).exists() else ""
+            self.error(f"there is no place for {name}" + (f": {why}" if why else ""))
+        known = [one for one in self._option_string_actions if one.startswith("--")]
+        near = difflib.get_close_matches(name, known, n=1)
+        self.error(f"there is no flag {name}" + (f"; did you mean {near[0]}" if near else ""))
