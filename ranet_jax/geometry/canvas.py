@@ -33,7 +33,7 @@ def fit_image(
         size: height and width of the image.
         canvas: height and width.
         cover: whether the image is to cover the canvas, with parts of it outside; if not, all of it
-            fits in.
+            fits in. Training chooses by `Augmentation.cover`; segmenting always fits.
 
     Returns:
         y, x, height and width of the image on the canvas.
