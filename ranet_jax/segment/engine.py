@@ -15,7 +15,7 @@ from ranet_jax.media.video_writer import VideoWriter
 from ranet_jax.online import OnlineLearner
 from ranet_jax.remarks import remark
 from ranet_jax.segment.confidence import Confidence, find_doubtful, rate_frame
-from ranet_jax.segment.following import check_masks, compile_ahead, follow
+from ranet_jax.segment.following import check_masks, compile_for_masks, follow
 from ranet_jax.segment.identity import describe_masks, describe_run
 from ranet_jax.segment.outputs import make_grey, open_overlay, paint
 from ranet_jax.segment.results import Results
@@ -99,7 +99,7 @@ def segment_video(
             f"{out} holds {results.finished} finished frames, more than the {max_frames} to stop "
             "after; raise --max-frames, or start anew with --overwrite"
         )
-    compile_ahead(segmenter, learner, masks, replacing)
+    compile_for_masks(segmenter, learner, masks, replacing)
     work = _Work(segmenter, learner, masks, replacing, results, report_frame)
     try:
         with open_overlay(out, video) if overlay else nullcontext() as painting:

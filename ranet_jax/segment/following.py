@@ -65,7 +65,7 @@ def check_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> None:
             )
 
 
-def compile_ahead(
+def compile_for_masks(
     segmenter: Segmenter,
     learner: OnlineLearner | None,
     masks: Mapping[int, np.ndarray],

@@ -1,13 +1,9 @@
 """evaluate.py as a user runs it, on a generated clip with the small variant, and with bad input."""
 
-import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,52 +14,7 @@ from ranet_jax.evaluation import __main__ as evaluation
 from ranet_jax.evaluation import run as evaluation_run
 from ranet_jax.files import lock_folder
 from ranet_jax.media.masks import read_davis_mask, write_mask
-from ranet_jax.models.ranet import init_params, small_ranet
-from ranet_jax.weights.checkpoint import save_network
-from ranet_jax.weights.network import Network
-
-ROOT = Path(__file__).parents[2]
-FRAMES = ["00000", "00001", "00002", "00005", "00006"]  # with a gap, which is allowed
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "small"
-    model = small_ranet("multi")
-    save_network(path, Network(model, init_params(model, 0), {}))
-    return path
-
-
-@pytest.fixture
-def davis(tmp_path):
-    """Two sequences of both years: noise, and rectangles that move."""
-    generator = np.random.default_rng(0)
-    root = tmp_path / "DAVIS"
-    for name in ("first", "second"):
-        for folder in ("JPEGImages", "Annotations"):
-            (root / folder / "480p" / name).mkdir(parents=True)
-        for index, stem in enumerate(FRAMES):
-            frame = generator.integers(0, 256, (120, 200, 3)).astype(np.uint8)
-            labels = np.zeros((120, 200), np.uint8)
-            labels[20:60, 30 + 5 * index : 80 + 5 * index] = 1
-            labels[70:110, 90:150] = 2
-            Image.fromarray(frame).save(root / f"JPEGImages/480p/{name}/{stem}.jpg")
-            write_mask(root / f"Annotations/480p/{name}/{stem}.png", labels)
-    for path in ("2016/val", "2017/val", "2017/test-dev"):
-        listing = root / "ImageSets" / f"{path}.txt"
-        listing.parent.mkdir(parents=True, exist_ok=True)
-        listing.write_text("first\nsecond\n")
-    return root
-
-
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["evaluate.py", *map(str, arguments)])
-    evaluation.main()
-
-
-def read_rows(path):
-    with path.open() as file:
-        return list(csv.reader(file))
+from tests.evaluation.runs import FRAMES, break_davis, read_rows, run
 
 
 def test_masks_scores_and_summary(monkeypatch, tmp_path, davis, checkpoint, capsys):
@@ -269,101 +220,3 @@ def test_a_submission_needs_every_mask_and_replaces_the_old_one_only_then(
         run(monkeypatch, *arguments, "--checkpoint", checkpoint)
     after = contents(out)
     assert {name: after[name] for name in before} == before
-
-
-def test_missing_results_keep_what_is_there(monkeypatch, tmp_path, davis):
-    out = tmp_path / "out"
-    arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", out)
-    run(monkeypatch, *arguments, "--results", davis / "Annotations/480p")
-    before = {path: path.read_bytes() for path in out.iterdir()}
-    with pytest.raises(InputError, match=r"first/00001\.png does not exist \(3 of 3"):
-        run(monkeypatch, *arguments, "--results", tmp_path / "typo")
-    assert {path: path.read_bytes() for path in out.iterdir()} == before
-
-
-def test_results_never_replace_the_annotations(monkeypatch, davis, checkpoint):
-    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(InputError, match="lies inside"):
-        run(monkeypatch, *arguments, "--out", davis / "Annotations/480p")
-
-
-def test_online_learning_of_less_than_nothing(monkeypatch, tmp_path, davis, checkpoint):
-    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    out = tmp_path / "out"
-    for flags, message in (
-        (("--online-steps", -1), "of -1 steps; give at least 1, or 0"),
-        (("--online-steps", 1, "--online-rate", 0), "above 0"),
-        (("--online-steps", 1, "--seed", -1), "seed -1"),
-    ):
-        with pytest.raises(InputError, match=message):
-            run(monkeypatch, *arguments, "--out", out, *flags)
-    assert not out.exists()
-
-
-def test_files_that_are_no_masks_are_never_removed(monkeypatch, tmp_path, davis, checkpoint):
-    out = tmp_path / "out"
-    (out / "first").mkdir(parents=True)
-    (out / "first" / "holiday.jpg").touch()
-    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(InputError, match=r"holiday\.jpg is no mask"):
-        run(monkeypatch, *arguments, "--out", out)
-    assert (out / "first" / "holiday.jpg").exists()
-
-
-def break_davis(root, what):
-    frame = root / "JPEGImages/480p/first/00001.jpg"
-    mask = root / "Annotations/480p/first/00000.png"
-    labels = read_davis_mask(mask)
-    if what == "truncated frame":
-        frame.write_bytes(frame.read_bytes()[:500])
-    elif what == "mask of another size":
-        write_mask(mask, labels[:50])
-    elif what == "grey mask":
-        Image.fromarray((labels > 0).astype(np.uint8) * 255).save(mask)
-    elif what == "colours":
-        Image.fromarray(np.dstack([labels * 9, labels, labels * 5])).save(mask)
-    elif what == "empty mask":
-        write_mask(mask, np.zeros_like(labels))
-    elif what == "frame of another size":
-        Image.open(frame).resize((100, 100)).save(frame)
-
-
-@pytest.mark.parametrize(
-    ("what", "message"),
-    [
-        ("truncated frame", r"first/00001\.jpg cannot be read"),
-        ("mask of another size", r"first/00000\.png is 200 x 50 but its frame is 200 x 120"),
-        ("grey mask", r"first/00000\.png is a grey 0/255 mask"),
-        ("colours", r"first/00000\.png has colours that are not those of DAVIS"),
-        ("empty mask", r"first/00000\.png: the mask is empty"),
-        ("frame of another size", r"first/00001\.jpg: a frame is"),
-    ],
-)
-def test_broken_files_are_named_and_leave_nothing(
-    monkeypatch, tmp_path, davis, checkpoint, what, message
-):
-    break_davis(davis, what)
-    out = tmp_path / "out"
-    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(InputError, match=message):
-        run(monkeypatch, *arguments, "--out", out, "--sequences", "first")
-    assert not list(out.rglob("*"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--split", "davis16-val", "--results", "x", "--data-dir", "nowhere"], "nowhere does not"),
-        (["--split", "davis16-val", "--results", "x", "--checkpoint", "x"], "and not both"),
-        (["--split", "davis16-val", "--results", "x", "--max-frames", "2"], "at least 3"),
-        (["--split", "davis16-val", "--results", "x", "--online-steps", "2"], "--results has none"),
-        (["--split", "davis16-val", "--data-dir", "DAVIS", "--checkpoint", "no"], "checkpoint no "),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(davis, arguments, message):
-    command = [sys.executable, ROOT / "evaluate.py", *arguments]
-    done = subprocess.run(command, cwd=davis.parent, capture_output=True, text=True)
-    assert done.returncode == 2
-    (line,) = done.stderr.strip().splitlines()
-    assert line.startswith("error: ") and message in line
-    assert sorted(path.name for path in davis.parent.iterdir()) == ["DAVIS"]

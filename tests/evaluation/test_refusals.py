@@ -1,0 +1,92 @@
+"""evaluate.py with input that cannot be used: one line, and nothing is lost or left behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ranet_jax.errors import InputError
+from tests.evaluation.runs import break_davis, run
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_missing_results_keep_what_is_there(monkeypatch, tmp_path, davis):
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", out)
+    run(monkeypatch, *arguments, "--results", davis / "Annotations/480p")
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(InputError, match=r"first/00001\.png does not exist \(3 of 3"):
+        run(monkeypatch, *arguments, "--results", tmp_path / "typo")
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_results_never_replace_the_annotations(monkeypatch, davis, checkpoint):
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(InputError, match="lies inside"):
+        run(monkeypatch, *arguments, "--out", davis / "Annotations/480p")
+
+
+def test_online_learning_of_less_than_nothing(monkeypatch, tmp_path, davis, checkpoint):
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    out = tmp_path / "out"
+    for flags, message in (
+        (("--online-steps", -1), "of -1 steps; give at least 1, or 0"),
+        (("--online-steps", 1, "--online-rate", 0), "above 0"),
+        (("--online-steps", 1, "--seed", -1), "seed -1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(monkeypatch, *arguments, "--out", out, *flags)
+    assert not out.exists()
+
+
+def test_files_that_are_no_masks_are_never_removed(monkeypatch, tmp_path, davis, checkpoint):
+    out = tmp_path / "out"
+    (out / "first").mkdir(parents=True)
+    (out / "first" / "holiday.jpg").touch()
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(InputError, match=r"holiday\.jpg is no mask"):
+        run(monkeypatch, *arguments, "--out", out)
+    assert (out / "first" / "holiday.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("truncated frame", r"first/00001\.jpg cannot be read"),
+        ("mask of another size", r"first/00000\.png is 200 x 50 but its frame is 200 x 120"),
+        ("grey mask", r"first/00000\.png is a grey 0/255 mask"),
+        ("colours", r"first/00000\.png has colours that are not those of DAVIS"),
+        ("empty mask", r"first/00000\.png: the mask is empty"),
+        ("frame of another size", r"first/00001\.jpg: a frame is"),
+    ],
+)
+def test_broken_files_are_named_and_leave_nothing(
+    monkeypatch, tmp_path, davis, checkpoint, what, message
+):
+    break_davis(davis, what)
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(InputError, match=message):
+        run(monkeypatch, *arguments, "--out", out, "--sequences", "first")
+    assert not list(out.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--split", "davis16-val", "--results", "x", "--data-dir", "nowhere"], "nowhere does not"),
+        (["--split", "davis16-val", "--results", "x", "--checkpoint", "x"], "and not both"),
+        (["--split", "davis16-val", "--results", "x", "--max-frames", "2"], "at least 3"),
+        (["--split", "davis16-val", "--results", "x", "--online-steps", "2"], "--results has none"),
+        (["--split", "davis16-val", "--data-dir", "DAVIS", "--checkpoint", "no"], "checkpoint no "),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(davis, arguments, message):
+    command = [sys.executable, ROOT / "evaluate.py", *arguments]
+    done = subprocess.run(command, cwd=davis.parent, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ") and message in line
+    assert sorted(path.name for path in davis.parent.iterdir()) == ["DAVIS"]
