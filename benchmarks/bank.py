@@ -1,0 +1,155 @@
+"""What the bank of templates does on real clips: joining, correcting, and what a template costs.
+
+    python -m benchmarks.bank DAVIS --first car-shadow --second blackswan [--checkpoint FILE]
+
+A clip with two objects and known masks is made of two of DAVIS: the second's object is pasted onto
+the frames of the first, half as large. It joins at frame 10 while the first is followed, beside two
+separate runs. Then the second clip itself is corrected in its middle with the true mask. At last a
+frame is timed with 1, 2 and 4 templates.
+"""
+
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ranet_jax import Segmenter, read_frame
+from ranet_jax.errors import InputError, run_command
+from ranet_jax.evaluation.metrics import region_similarity
+from ranet_jax.flags import FlagParser
+from ranet_jax.machine import describe_machine
+from ranet_jax.media.listing import list_images
+from ranet_jax.media.masks import read_davis_mask
+
+JOINS = 10
+"""The frame in which the second object joins."""
+
+Clip = tuple[list[np.ndarray], list[np.ndarray]]
+"""Frames, uint8 RGB [h, w, 3], and masks, uint8 [h, w]."""
+
+
+def read_clip(davis: Path, name: str) -> Clip:
+    """Reads a sequence of one object."""
+    folders = [davis / kind / "480p" / name for kind in ("JPEGImages", "Annotations")]
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder} does not exist; name the folder of DAVIS, and its sequence")
+    frames, masks = map(list_images, folders)
+    return [read_frame(path) for path in frames], [
+        read_davis_mask(path, binary=True) for path in masks
+    ]
+
+
+def paste_clip(first: Clip, second: Clip) -> Clip:
+    """Pastes the object of a clip onto another, half as large, in the lower left; it is id 2."""
+    frames, masks = [], []
+    for frame, mask, other, object_mask in zip(*first, *second, strict=False):
+        h, w = mask.shape
+        small = cv2.resize(other, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+        small_mask = cv2.resize(object_mask, (w // 2, h // 2), interpolation=cv2.INTER_NEAREST)
+        frame, mask = frame.copy(), mask.copy()
+        place = slice(h - h // 2, h), slice(0, w // 2)
+        frame[place][small_mask > 0] = small[small_mask > 0]
+        mask[place][small_mask > 0] = 2
+        frames.append(frame)
+        masks.append(mask)
+    return frames, masks
+
+
+def find_overlap(found: list[np.ndarray], masks: list[np.ndarray], one: int, begin: int) -> float:
+    """The mean J of an object in the frames after one."""
+    return float(
+        np.mean(
+            [
+                region_similarity(a == one, b == one)
+                for a, b in zip(found[begin + 1 :], masks[begin + 1 :], strict=True)
+            ]
+        )
+    )
+
+
+def follow(
+    segmenter: Segmenter, clip: Clip, ids: list[int], begin: int, added: dict[int, list[int]]
+) -> list[np.ndarray]:
+    """Segments a clip.
+
+    Args:
+        segmenter: the network.
+        clip: with true masks.
+        ids: of the objects that are shown in the first frame.
+        begin: its number; earlier masks come back empty.
+        added: ids of the objects that are shown in later frames, by number.
+
+    Returns:
+        A mask a frame.
+    """
+    frames, masks = clip
+    found = [np.zeros_like(masks[0])] * begin
+    tracker = segmenter.start(frames[begin], np.where(np.isin(masks[begin], ids), masks[begin], 0))
+    found.append(masks[begin])
+    for index in range(begin + 1, len(frames)):
+        found.append(tracker.step(frames[index]))
+        if index in added:
+            shown = np.where(np.isin(masks[index], added[index]), masks[index], 0)
+            found[-1] = tracker.add(frames[index], shown)
+    return found
+
+
+def measure_templates(segmenter: Segmenter, clip: Clip, rounds: int = 15) -> dict[int, float]:
+    """Median milliseconds of `Tracker.step` by the number of templates."""
+    frames, masks = clip
+    trackers = {}
+    for count in (1, 2, 4):
+        tracker = trackers[count] = segmenter.start(frames[0], masks[0])
+        for index in range(1, count):
+            tracker.step(frames[index])
+            tracker.add(frames[index], masks[index])
+        tracker.step(frames[count])
+    taken: dict[int, list[float]] = {count: [] for count in trackers}
+    for index in range(rounds):
+        for count, tracker in trackers.items():
+            start = time.perf_counter()
+            tracker.step(frames[5 + index % (len(frames) - 5)])
+            taken[count].append(1000 * (time.perf_counter() - start))
+    return {count: float(np.median(times)) for count, times in taken.items()}
+
+
+def main() -> None:
+    """The command."""
+    parser = FlagParser(description=__doc__.splitlines()[0])
+    parser.add_argument("davis", type=Path, help="folder of DAVIS, with JPEGImages and Annotations")
+    parser.add_argument("--first", default="car-shadow", help="(default: car-shadow)")
+    parser.add_argument("--second", default="blackswan", help="(default: blackswan)")
+    parser.add_argument("--checkpoint", type=Path, help="(default: the weights that ship)")
+    args = parser.parse_args()
+    first, second = read_clip(args.davis, args.first), read_clip(args.davis, args.second)
+    if args.checkpoint:
+        segmenter = Segmenter.from_checkpoint(args.checkpoint)
+    else:
+        segmenter = Segmenter.pretrained()
+    machine = describe_machine()
+    print(f"machine: {machine['processor']}")
+    print("versions:", ", ".join(f"{name} {n}" for name, n in machine["versions"].items()))
+
+    both = paste_clip(first, second)
+    together = follow(segmenter, both, [1], 0, {JOINS: [2]})
+    alone = [follow(segmenter, both, [one], begin, {}) for one, begin in ((1, 0), (2, JOINS))]
+    print(f"{args.second} pasted onto {args.first}, joining at frame {JOINS}; J after it:")
+    for one, found in zip((1, 2), alone, strict=True):
+        values = [find_overlap(masks, both[1], one, JOINS) for masks in (together, found)]
+        print(f"  object {one}: {values[0]:.3f}, by itself {values[1]:.3f}")
+
+    middle = len(second[0]) // 2
+    before = follow(segmenter, second, [1], 0, {})
+    after = follow(segmenter, second, [1], 0, {middle: [1]})
+    values = [find_overlap(masks, second[1], 1, middle) for masks in (before, after)]
+    print(f"{args.second}, corrected at frame {middle}; J after it: {values[0]:.3f} before the")
+    print(f"  correction, {values[1]:.3f} with it")
+
+    for count, milliseconds in measure_templates(segmenter, first).items():
+        print(f"{count} templates: {milliseconds:.0f} ms a frame, one object (median, in turn)")
+
+
+if __name__ == "__main__":
+    run_command(main)
