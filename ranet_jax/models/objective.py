@@ -32,7 +32,8 @@ def predict(
         Logits [b, slots, h, w], and which slots are in use, bool [b, slots].
     """
     kernels, cells = encode_template(model, params, batch, slots, dtype)
-    return segment_frame(model, params, kernels, cells, batch, dtype), cells.any(axis=-1)
+    logits, _ = segment_frame(model, params, kernels, cells, batch, dtype)
+    return logits, cells.any(axis=-1)
 
 
 def encode_template(
@@ -63,24 +64,26 @@ def segment_frame(
     cells: Array,
     seen: dict[str, Array],
     dtype: DTypeLike,
-) -> Array:
+) -> tuple[Array, Array]:
     """Runs one frame of each training example.
 
     Args:
         model: the network.
         params: its parameters.
-        kernels: of the templates, [b, positions, c].
+        kernels: of the templates, [b, positions, c], one template after another where there are
+            more.
         cells: each slot's share of each template cell, [b, slots, positions], 0..1.
         seen: "frame", RGB [b, h, w, 3], 0..255, and "previous", labels [b, h, w].
         dtype: of the computation.
 
     Returns:
-        Logits [b, slots, h, w].
+        Logits [b, slots, h, w], and the frames' kernels as those of templates.
     """
     previous = split_labels(seen["previous"], cells.shape[1], cells.dtype)
     frame = normalize_frame(seen["frame"], dtype)
-    logits: Any = model.apply({"params": params}, kernels, cells, frame, previous)
-    return logits
+    inputs = kernels, cells, frame, previous
+    answer: Any = model.apply({"params": params}, *inputs, method="segment_and_look")
+    return answer
 
 
 def predict_labels(
@@ -110,6 +113,8 @@ def compute_loss(
     slots: int,
     dtype: DTypeLike,
     dice_weight: float = 0.0,
+    *,
+    memory: bool = False,
 ) -> Array:
     """The mean loss of training examples, what every training and online learning minimises.
 
@@ -126,6 +131,8 @@ def compute_loss(
         slots: likewise.
         dtype: likewise.
         dice_weight: how much `dice_loss` counts beside the cross-entropy; 0 as in the paper.
+        memory: whether the network has the frame before as a second template in later frames, with
+            what it made of it, as `Protocol.memory_every` has it at test time; not in the paper.
 
     Returns:
         A scalar, float32 or wider; see `segmentation_loss`. All frames count alike.
@@ -134,9 +141,9 @@ def compute_loss(
     kernels, cells = encode_template(model, params, batch, slots, dtype)
     present = cells.any(axis=-1)
     seen, box = {name: batch[name] for name in ("frame", "previous", "labels")}, batch["box"]
-    total = jnp.zeros((), cells.dtype)
+    total, bank = jnp.zeros((), cells.dtype), (kernels, cells)
     for t in range(1 + frames):
-        logits = segment_frame(model, params, kernels, cells, seen, dtype)
+        logits, look = segment_frame(model, params, *bank, seen, dtype)
         loss = segmentation_loss(logits, seen["labels"], present, model.activation)
         if dice_weight:
             loss += dice_weight * dice_loss(logits, seen["labels"], present, model.activation)
@@ -144,8 +151,20 @@ def compute_loss(
         if t < frames:
             later = batch["later_frames"][:, t], batch["later_labels"][:, t]
             made = jax.lax.stop_gradient(logits.astype(cells.dtype)), present
+            if memory:
+                bank = (
+                    jnp.concatenate([kernels, jax.lax.stop_gradient(look)], axis=1),
+                    jnp.concatenate([cells, _find_cells(model, *made)], axis=2),
+                )
             seen, box = jax.vmap(partial(_move_on, model))(*made, box, *later)
     return total / (1 + frames)
+
+
+def _find_cells(model: RANet, logits: Array, present: Array) -> Array:
+    """The share that each slot was found to have of each cell, [b, slots, positions], 0..1."""
+    probability = find_probability(logits, present, model.activation)
+    labels = choose_labels(jnp.moveaxis(probability, 1, -1), model.activation)
+    return pool_mask(split_labels(labels, logits.shape[1], logits.dtype))
 
 
 def _move_on(

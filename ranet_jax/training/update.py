@@ -42,6 +42,7 @@ def make_update(
                 slots,
                 dtype,
                 config.loss.dice,
+                memory=config.loss.memory,
             )
         )
         if config.accumulate == 1:  # without a loop, in which XLA's convolutions on the CPU crawl
