@@ -17,7 +17,7 @@ VOID = 255
 """The id of what is neither object nor background: "do not care", as the DAVIS tool has it."""
 
 _GREY = ("1", "L", "LA", "F")
-_REDRAW = "draw it on black, not over the frame, with a hard brush, and save it as PNG"
+_REDRAW = "draw it on black, with a hard brush, without anti-aliasing, and save it as PNG"
 
 
 class SoftMaskError(InputError):
