@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +18,7 @@ class FlagParser(argparse.ArgumentParser):
         super().__init__(*args, allow_abbrev=False, **settings)
 
     def parse_known_args(
-        self, args: Sequence[str] | None = None, namespace: Any = None
+        self, args: Iterable[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Names a misspelt flag before argparse asks for the one that is missing because of it."""
         words = sys.argv[1:] if args is None else list(args)
