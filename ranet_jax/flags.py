@@ -17,7 +17,7 @@ class FlagParser(argparse.ArgumentParser):
         """Takes what argparse takes."""
         super().__init__(*args, allow_abbrev=False, **settings)
 
-    def parse_known_args(
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Iterable[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Names a misspelt flag before argparse asks for the one that is missing because of it."""
