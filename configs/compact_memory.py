@@ -4,7 +4,7 @@
 
 As `Protocol.memory_every` has it at test time; without training for it, memory lowers the score.
 Needs: the run of `compact_shadows.py` in runs/compact_shadows, and its data.
-Score: see docs/training.md.
+Score: not run yet.
 """
 
 import ml_collections
