@@ -155,7 +155,7 @@ def test_too_many_objects() -> None:
 def test_missing_scikit_image_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     clips.read_photo.cache_clear()
     monkeypatch.setitem(sys.modules, "skimage", None)
-    with pytest.raises(InputError, match=r"pip install ranet-jax\[demo\]"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[demo\]'"):
         _generate(0)
 
 

@@ -32,7 +32,7 @@ def test_similarity_is_that_of_the_networks_own_features():
     model, params = network()[:2]
     labels = number_objects(masks[0], np.array([3, 7]))
     init, _ = build(model, 2)
-    kernels, other = (init(params, frame, labels).kernels for frame in (first, second))
+    kernels, other = (init(params, frame, labels).kernels[0] for frame in (first, second))
     means = inspected().similarity.reshape(45, H // 32, 2, W // 32, 2).mean(axis=(2, 4))
     np.testing.assert_allclose(means.reshape(45, 45), kernels @ other.T, atol=1e-3)
     assert means.std() > 0.01
