@@ -10,7 +10,7 @@ from ranet_jax.weights.network import Network
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
-from benchmarks import released
+from benchmarks import released  # noqa: E402 (it imports PyTorch)
 
 SMALL = replace(small_ranet("single"), canvas=(64, 96), top_k=8)
 
