@@ -43,12 +43,7 @@ class Worker:
         job = Job(
             source=entry.source,
             mask_paths=entry.mask_paths,
-            replacing=(),
-            resize_masks=False,
             out=out,
-            probabilities=False,
-            max_frames=None,
-            overwrite=False,
             resume=out.exists(),  # what an earlier worker, or an earlier start, has begun
         )
         try:

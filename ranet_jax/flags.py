@@ -24,15 +24,13 @@ class FlagParser(argparse.ArgumentParser):
         words = sys.argv[1:] if args is None else list(args)
         if self._subparsers is None:
             flags = words[: words.index("--")] if "--" in words else words
-            for word in flags:
-                if (
-                    word.startswith("--")
-                    and word.partition("=")[0] not in self._option_string_actions
-                ):
-                    self._refuse([word])
+            names = [word.partition("=")[0] for word in flags if word.startswith("--")]
+            for name in names:
+                if name not in self._option_string_actions:
+                    self._refuse(name)
         namespace, left = super().parse_known_args(words, namespace)
         if left:
-            self._refuse(left)
+            self._refuse(left[0])
         return namespace, left
 
     def error(self, message: str) -> NoReturn:
@@ -43,9 +41,8 @@ class FlagParser(argparse.ArgumentParser):
         """
         raise InputError(f"{message}; {self.prog} --help explains all flags")
 
-    def _refuse(self, left: list[str]) -> NoReturn:
-        """Says what is wrong with words that nothing takes."""
-        name = left[0].partition("=")[0]
+    def _refuse(self, name: str) -> NoReturn:
+        """Says what is wrong with a word that nothing takes."""
         if not name.startswith("-"):
             why = "give one, or put a pattern of names in quotes" if Path(name).exists() else ""
             self.error(f"there is no place for {name}" + (f": {why}" if why else ""))

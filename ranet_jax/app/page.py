@@ -158,7 +158,6 @@ class Page:
     def _choose_example(self, request: gr.Request) -> dict:
         """The example was asked for: it is as if somebody had sent and painted it."""
         assert self._example is not None, "without one there is no button"
-        self._forget(request)
         upload = Path(tempfile.mkdtemp(dir=self._folder)) / self._example.video.name
         shutil.copyfile(self._example.video, upload)
         return self._choose(str(upload), request, self._example.mask)

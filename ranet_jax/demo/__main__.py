@@ -4,6 +4,7 @@ Leaves masks, an overlay video, a picture and a table in out/demo, and ends with
 a video of one's own.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,13 +78,8 @@ def run_demo(segmenter: Segmenter, clip: Path, out: Path) -> dict[str, dict[str,
     job = Job(
         source=str(clip),
         mask_paths={0: first},
-        replacing=(),
-        resize_masks=False,
         out=out,
-        probabilities=False,
-        max_frames=None,
         overwrite=True,
-        resume=False,
     )
     run_job(job, segmenter, None)
     found = read_masks(out / "masks")
@@ -102,9 +98,8 @@ def main() -> None:
     scores = run_demo(Segmenter.pretrained(), CLIP, out)
     compare_methods(scores, f"{CLIP.name}, on {describe_processor()}", out / "table.txt")
     print(f"look at {out}/overlay.mp4, {out}/result.png and {out}/masks; now a video of your own:")
-    print(
-        f"    python -m ranet_jax.segment {_name(CLIP)} --mask {_name(FIRST_MASK)} --out out/mine"
-    )
+    program = f"{_name(Path(sys.executable))} -m ranet_jax.segment"
+    print(f"    {program} {_name(CLIP)} --mask {_name(FIRST_MASK)} --out out/mine")
 
 
 def _name(path: Path) -> str:

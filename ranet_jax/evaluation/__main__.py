@@ -50,7 +50,8 @@ def main() -> None:
         raise InputError("give --checkpoint or --results, and not both")
     if args.max_frames is not None and args.max_frames < 3:
         raise InputError("--max-frames must be at least 3: the first and the last are not scored")
-    of_network = ("canvas", "frame_canvas", "locality", "memory_every", "memory_confidence")
+    of_network = ("canvas", "frame_canvas", "locality")
+    of_network += ("memory_every", "memory_confidence", "memory_templates")
     if args.results and any(getattr(args, name) is not None for name in of_network):
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in of_network)
         raise InputError(f"{flags} are of a network; --results has none")

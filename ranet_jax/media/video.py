@@ -62,7 +62,7 @@ def _open_images(source: str, images: list[Path]) -> Video:
     """A video of image files."""
     check_stems(images, source)
     size = read_frame(images[0]).shape[:2]
-    remark(f"{source}: images have no times; the overlay will show {IMAGE_RATE} a second")
+    remark(f"{source}: images have no times; {IMAGE_RATE} frames a second are assumed")
 
     def read() -> Generator[Frame, None, None]:
         is_lit = False

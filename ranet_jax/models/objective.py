@@ -101,9 +101,7 @@ def predict_labels(
     Returns:
         Labels, uint8 [b, h, w]: 0 background, i for slot i.
     """
-    logits, present = predict(model, params, batch, slots, dtype)
-    probability = find_probability(logits, present, model.activation)
-    return choose_labels(jnp.moveaxis(probability, 1, -1), model.activation)
+    return _choose(model, *predict(model, params, batch, slots, dtype))
 
 
 def compute_loss(
@@ -152,19 +150,19 @@ def compute_loss(
             later = batch["later_frames"][:, t], batch["later_labels"][:, t]
             made = jax.lax.stop_gradient(logits.astype(cells.dtype)), present
             if memory:
+                found = split_labels(_choose(model, *made), slots, cells.dtype)
                 bank = (
                     jnp.concatenate([kernels, jax.lax.stop_gradient(look)], axis=1),
-                    jnp.concatenate([cells, _find_cells(model, *made)], axis=2),
+                    jnp.concatenate([cells, pool_mask(found)], axis=2),
                 )
             seen, box = jax.vmap(partial(_move_on, model))(*made, box, *later)
     return total / (1 + frames)
 
 
-def _find_cells(model: RANet, logits: Array, present: Array) -> Array:
-    """The share that each slot was found to have of each cell, [b, slots, positions], 0..1."""
+def _choose(model: RANet, logits: Array, present: Array) -> Array:
+    """Labels, uint8 [b, h, w], of logits [b, slots, h, w]."""
     probability = find_probability(logits, present, model.activation)
-    labels = choose_labels(jnp.moveaxis(probability, 1, -1), model.activation)
-    return pool_mask(split_labels(labels, logits.shape[1], logits.dtype))
+    return choose_labels(jnp.moveaxis(probability, 1, -1), model.activation)
 
 
 def _move_on(

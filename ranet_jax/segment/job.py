@@ -26,9 +26,9 @@ class Job(NamedTuple):
     Attributes:
         source: of the video, as for `open_video`.
         mask_paths: file of each mask by frame index; frame 0 has one.
+        out: folder of the results.
         replacing: the frames of those that replace what is followed; others add to it.
         resize_masks: whether masks of another size than the frames are resized.
-        out: folder of the results.
         probabilities: whether they are written, too.
         max_frames: to stop after; None for all.
         overwrite: whether results in `out` are replaced.
@@ -37,13 +37,13 @@ class Job(NamedTuple):
 
     source: str
     mask_paths: Mapping[int, Path]
-    replacing: Collection[int]
-    resize_masks: bool
     out: Path
-    probabilities: bool
-    max_frames: int | None
-    overwrite: bool
-    resume: bool
+    replacing: Collection[int] = ()
+    resize_masks: bool = False
+    probabilities: bool = False
+    max_frames: int | None = None
+    overwrite: bool = False
+    resume: bool = False
 
 
 def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Outcome:

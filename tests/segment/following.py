@@ -1,12 +1,14 @@
 """A small video with its masks, and what the tests of both modules do with them."""
 
 import functools
+import sys
 
 import numpy as np
 from PIL import Image
 
 from ranet_jax.media.video import open_video
 from ranet_jax.models.ranet import init_params, small_ranet
+from ranet_jax.segment.__main__ import command
 from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter
 
@@ -61,3 +63,14 @@ class FakeLearner:
         self.learned.append((frame, mask))
         self.seconds += 1e6
         return init_params(small_ranet(), 1)
+
+
+def call_command(monkeypatch, capsys, arguments):
+    """Runs `ranet-segment`; gives its exit code and what it prints."""
+    monkeypatch.setattr(sys, "argv", ["ranet-segment", *map(str, arguments)])
+    try:
+        command()
+        code = 0
+    except SystemExit as error:
+        code = error.code
+    return code, capsys.readouterr()

@@ -3,7 +3,6 @@
 import csv
 import re
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -15,12 +14,11 @@ from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.protocol import Protocol
 from ranet_jax.segment import __main__ as command_line
-from ranet_jax.segment.__main__ import command
 from ranet_jax.segment.confidence import Confidence, find_doubtful, read_confidence
 from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter
 from tests.colours import GREEN, RED, ColourNetwork, mark, paint
-from tests.segment.following import contents, read
+from tests.segment.following import call_command, contents, read
 
 COUNT = 9
 
@@ -204,13 +202,7 @@ def call(tool, monkeypatch, capsys):
     monkeypatch.setattr(Segmenter, "from_network", lambda *_, **__: tool)
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ranet-segment", *map(str, arguments)])
-        try:
-            command()
-            code = 0
-        except SystemExit as error:
-            code = error.code
-        printed = capsys.readouterr()
+        code, printed = call_command(monkeypatch, capsys, arguments)
         return code, printed.out + printed.err
 
     return call

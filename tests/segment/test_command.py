@@ -16,9 +16,17 @@ from ranet_jax.files import lock_folder
 from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.segment import __main__ as command_line
-from ranet_jax.segment.__main__ import command, parse_masks
+from ranet_jax.segment.__main__ import parse_masks
 from ranet_jax.segmenter import Segmenter, Tracker
-from tests.segment.following import COUNT, SIZE, FakeLearner, contents, read, segmenter
+from tests.segment.following import (
+    COUNT,
+    SIZE,
+    FakeLearner,
+    call_command,
+    contents,
+    read,
+    segmenter,
+)
 from tests.test_video import FakeCamera
 
 
@@ -29,13 +37,7 @@ def call(monkeypatch, capsys):
     monkeypatch.setattr(Segmenter, "from_network", lambda *_, **__: segmenter())
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ranet-segment", *map(str, arguments)])
-        try:
-            command()
-            code = 0
-        except SystemExit as error:
-            code = error.code
-        printed = capsys.readouterr()
+        code, printed = call_command(monkeypatch, capsys, arguments)
         assert code != 2 or len(printed.err.splitlines()) == 1, printed.err
         return code, printed.out + printed.err
 

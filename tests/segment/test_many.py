@@ -1,7 +1,5 @@
 """Many videos in one command: lists, folders, and one that is broken."""
 
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,11 +8,10 @@ import ranet_jax.remarks
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 from ranet_jax.segment import __main__ as command_line
-from ranet_jax.segment.__main__ import command
 from ranet_jax.segment.many import pair_folders, read_list
 from ranet_jax.segmenter import Segmenter
 from tests.colours import GREEN, RED, ColourNetwork, mark, paint
-from tests.segment.following import contents, read
+from tests.segment.following import call_command, contents, read
 
 SHAPES = {"red": (10, 60, 20, 100, RED), "green": (20, 80, 40, 120, GREEN)}
 
@@ -44,13 +41,7 @@ def call(monkeypatch, capsys):
     monkeypatch.setattr(ranet_jax.remarks, "_said", set())
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ranet-segment", *map(str, arguments)])
-        try:
-            command()
-            code = 0
-        except SystemExit as error:
-            code = error.code
-        return code, capsys.readouterr(), len(tool._compiled)
+        return *call_command(monkeypatch, capsys, arguments), len(tool._compiled)
 
     return call
 
