@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from flax.traverse_util import flatten_dict
 
+from ranet_jax.models.ranking import STRIDE
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.pytorch import map_names
 
@@ -107,8 +108,9 @@ class TorchNetwork:
     def rank(self, similarity: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The best maps of a stream, best first; `weights` [b, positions]."""
         maps = similarity * weights[:, :, None, None]
-        positions, rows, columns = maps.shape[1], maps.shape[2] // 2, maps.shape[3] // 2
-        pooled = F.max_pool2d(maps, 2).flatten(2)
+        side = self.model.cell // STRIDE
+        positions, rows, columns = maps.shape[1], maps.shape[2] // side, maps.shape[3] // side
+        pooled = F.max_pool2d(maps, side).flatten(2)
         scores = pooled.amax(2)
         if self.model.learned_scores:
             x = pooled.transpose(1, 2).reshape(-1, positions, rows, columns)
@@ -135,7 +137,8 @@ class TorchNetwork:
 
     def template(self, frame: torch.Tensor) -> torch.Tensor:
         """Kernels of a normalised template, [b, positions, c]."""
-        return F.avg_pool2d(self.match(self.resnet(frame)), 2).flatten(2).transpose(1, 2)
+        side = self.model.cell // STRIDE
+        return F.avg_pool2d(self.match(self.resnet(frame)), side).flatten(2).transpose(1, 2)
 
     def __call__(
         self,

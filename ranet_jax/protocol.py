@@ -256,7 +256,8 @@ def build(
         box = find_box(labels > 0)
         seen = cut_input(model, frame, box, dtype)
         kernels = model.apply({"params": params}, seen, method="template")[0]
-        cells = pool_mask(split_labels(cut_labels(labels, box, model.canvas), slots, wide))
+        inside = split_labels(cut_labels(labels, box, model.canvas), slots, wide)
+        cells = pool_mask(inside, model.cell)
         return start_bank(kernels, cells, labels, places)
 
     def step(params: Any, state: State, frame: Array) -> tuple[State, Any]:
@@ -289,7 +290,7 @@ def build(
             state = remember(
                 state,
                 look[0],
-                pool_mask(split_labels(found, slots, wide)),
+                pool_mask(split_labels(found, slots, wide), model.cell),
                 every=protocol.memory_every,
                 confidence=protocol.memory_confidence,
             )

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ranet_jax.models.ranet import pool_kernels
 from ranet_jax.models.ranking import RankingAttention, RankNetwork, correlate, pool_mask
 
 ROWS, COLUMNS, KEPT = 3, 5, 10
@@ -155,3 +156,29 @@ def test_correlation_and_cells_are_row_major():
     mask = np.zeros((64, 96))
     mask[32:48, 64:] = 1
     np.testing.assert_array_equal(pool_mask(mask), [0, 0, 0, 0, 0, 0.5])
+    fine = np.zeros((4, 6))
+    fine[2, 4:] = 1
+    np.testing.assert_array_equal(pool_mask(mask, 16), fine.ravel())
+
+
+@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
+def test_small_cells_have_a_kernel_for_each_place(ranking_rule):
+    generator = np.random.default_rng(3)
+    feature = generator.standard_normal((1, 4, 6, 7))
+    feature /= np.linalg.norm(feature, axis=-1, keepdims=True)
+    kernels = pool_kernels(jnp.asarray(feature), 16)
+    np.testing.assert_allclose(kernels[0, 13], feature[0, 2, 1], rtol=1e-6)
+    similarity = correlate(kernels, jnp.asarray(feature))
+    cells = np.zeros((1, 1, 24))
+    cells[0, 0, 13] = 1
+    module = RankingAttention(8, 30, ranking_rule, learned_scores=False, cell=16)
+    foreground, background = module.apply({}, similarity, jnp.asarray(cells))
+    # The frame is the template: the best map of the object has its 1 where the object is.
+    best = np.asarray(foreground[0, 0, ..., 0])
+    assert np.unravel_index(best.argmax(), best.shape) == (2, 1)
+    np.testing.assert_allclose(best.max(), 1, rtol=1e-6)
+    assert not foreground[..., 1:].any()
+    # All other places are background, each the best match of a map.
+    peaks = np.asarray(background[0, 0, ..., :23]).reshape(24, 23).argmax(axis=0)
+    assert sorted(peaks) == [*range(13), *range(14, 24)]
+    assert not background[..., 24:].any()

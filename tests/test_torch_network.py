@@ -16,6 +16,7 @@ SMALL = replace(small_ranet("single"), canvas=(64, 96), top_k=8)
 
 
 COMPACT = replace(SMALL, ranking_rule="multi", learned_scores=False)
+FINE = replace(SMALL, cell=16, top_k=32)
 
 
 @pytest.mark.parametrize(
@@ -23,10 +24,11 @@ COMPACT = replace(SMALL, ranking_rule="multi", learned_scores=False)
     [
         ("frame", SMALL),
         ("frame", COMPACT),
+        ("frame", FINE),
         # It takes most of a minute to compile.
         pytest.param("gradient", COMPACT, marks=pytest.mark.slow),
     ],
-    ids=["frame of the released", "frame of the compact", "gradient"],
+    ids=["frame of the released", "frame of the compact", "frame with small cells", "gradient"],
 )
 def test_it_computes_what_ours_does(model, task):
     network = Network(model, init_params(model, 0), {})

@@ -15,7 +15,6 @@ from ranet_jax.files import replace_file
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.sheets import draw_sheet
 from ranet_jax.models.ranet import RANet
-from ranet_jax.models.ranking import CELL
 from ranet_jax.tables.published import SPEED, TABLES
 from ranet_jax.tables.runs import Run
 
@@ -43,12 +42,13 @@ def _show_picture(axes: Axes, picture: np.ndarray, title: str) -> None:
     axes.set(xticks=[], yticks=[], anchor="N")
 
 
-def _mark_cell(axes: Axes, position: int, columns: int, colour: str, name: str) -> None:
+def _mark_cell(axes: Axes, inspection: Inspection, position: int, colour: str, name: str) -> None:
     """Frames the cell of the template that a position stands for."""
-    y, x = (CELL * place for place in divmod(position, columns))
-    axes.add_patch(Rectangle((x, y), CELL, CELL, fill=False, edgecolor=colour, linewidth=2))
+    cell = inspection.cell
+    y, x = (cell * place for place in divmod(position, inspection.template.shape[1] // cell))
+    axes.add_patch(Rectangle((x, y), cell, cell, fill=False, edgecolor=colour, linewidth=2))
     axes.annotate(
-        name, (x + CELL / 2, y + CELL / 2), color="white", ha="center", va="center", weight="bold"
+        name, (x + cell / 2, y + cell / 2), color="white", ha="center", va="center", weight="bold"
     )
 
 
@@ -90,7 +90,7 @@ def draw_maps(inspection: Inspection, slot: int, positions: Sequence[int], title
     scale = {"vmin": chosen.min(), "vmax": chosen.max(), "cmap": "inferno"}
     for number, (axes, position) in enumerate(zip(top[1:], positions, strict=False), 1):
         colour = _COLOURS[number % len(_COLOURS)]
-        _mark_cell(top[0], position, template.shape[1] // CELL, colour, str(number))
+        _mark_cell(top[0], inspection, position, colour, str(number))
         name = f"current frame: similarity to cell {number}"
         values = inspection.similarity[position]
         _show_map(axes, frame, values, name, "similarity (about -1 to 1)", **scale)
@@ -123,7 +123,7 @@ def draw_scores(inspection: Inspection, slot: int, model: RANet, title: str) -> 
     template = inspection.template
     picture = paint_overlay(template, inspection.template_labels)
     _show_picture(axes[0], picture, "template in its box, with its mask")
-    shape = [side // CELL for side in template.shape[:2]]
+    shape = [side // inspection.cell for side in template.shape[:2]]
     for one, stream, scores in zip(axes[1:], _STREAMS, inspection.scores[slot], strict=True):
         ranked = np.count_nonzero(np.isfinite(scores))
         name = f"{stream}: {ranked} cells ranked, the best {min(ranked, model.top_k)} kept"

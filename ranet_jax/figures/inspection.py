@@ -19,7 +19,7 @@ from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.models.activation import choose_labels
 from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import GROUP, RANet
-from ranet_jax.models.ranking import CELL, correlate
+from ranet_jax.models.ranking import correlate
 from ranet_jax.protocol import (
     Protocol,
     State,
@@ -41,6 +41,7 @@ class Inspection(NamedTuple):
         template_labels: uint8 [h, w], i for slot i - 1.
         frame: the current frame in its box, uint8 RGB [h, w, 3].
         labels: what the network makes of it, uint8 [h, w].
+        cell: side in pixels of the cell of the template that a position stands for.
         similarity: maps of all template positions, float32 [positions, y, x], about -1..1.
         scores: by which the maps of foreground and background are ranked, float32
             [n, 2, positions]; NaN for positions outside the stream. None where nothing is ranked.
@@ -53,6 +54,7 @@ class Inspection(NamedTuple):
     template_labels: np.ndarray
     frame: np.ndarray
     labels: np.ndarray
+    cell: int
     similarity: np.ndarray
     scores: np.ndarray | None
     merged: np.ndarray
@@ -95,6 +97,7 @@ def inspect_frame(network: Network, frames: Sequence[np.ndarray], mask: np.ndarr
         template_labels=np.asarray(cut_labels(jnp.asarray(labels), box, model.canvas)),
         frame=_cut_picture(last, now, model.canvas),
         labels=found["labels"],
+        cell=model.cell,
         similarity=found["similarity"],
         scores=None if found["scores"] is None else found["scores"][:n],
         merged=found["merged"][:n],
@@ -197,26 +200,27 @@ def find_position(point: tuple[int, int], mask: np.ndarray, network: Network) ->
         raise InputError(f"the pixel {y},{x} is on no object of the first mask; choose one that is")
     place = Canvas(mask.shape, network.protocol.find_frame_canvas(network.model))
     box = np.asarray(find_box(jnp.asarray(place.fit_labels(mask)) > 0))
-    cells = np.array(network.model.canvas) // CELL
+    cells = np.array(network.model.canvas) // network.model.cell
     inside = (np.array(place.locate(point)) - box[:2]) / (box[2:] - box[:2])
     row, column = np.clip(np.floor(inside * cells), 0, cells - 1).astype(int)
     return int(row * cells[1] + column)
 
 
-def choose_positions(labels: np.ndarray, slot: int, count: int) -> list[int]:
+def choose_positions(labels: np.ndarray, slot: int, count: int, cell: int) -> list[int]:
     """Chooses template positions spread over an object.
 
     Args:
         labels: of the template in its box, uint8 [h, w].
         slot: of the object.
         count: how many at most.
+        cell: side in pixels of the cell of a position.
 
     Returns:
         Indices, ascending, of cells that the object covers by at least half; of the cell it covers
         most, where there is none.
     """
     h, w = labels.shape
-    covered = (labels == slot + 1).reshape(h // CELL, CELL, w // CELL, CELL).mean(axis=(1, 3))
+    covered = (labels == slot + 1).reshape(h // cell, cell, w // cell, cell).mean(axis=(1, 3))
     inside = np.flatnonzero(covered >= min(0.5, covered.max()))
     return inside[
         np.linspace(0, inside.size - 1, min(count, inside.size)).round().astype(int)

@@ -80,7 +80,9 @@ def make_maps(
     slot = _find_slot(clip, moment.object)
     positions = [find_position(pixel, clip.masks[0], network) for pixel in pixels]
     inspection = inspect_frame(network, clip.frames, clip.masks[0])
-    positions = positions or choose_positions(inspection.template_labels, slot, POSITIONS)
+    positions = positions or choose_positions(
+        inspection.template_labels, slot, POSITIONS, inspection.cell
+    )
     title = _name_moment(subject, moment, inspection, slot)
     figure = drawing.draw_maps(inspection, slot, positions, title)
     drawing.write_figure(figure, out / f"{clip.name}_maps.png")

@@ -54,7 +54,7 @@ def encode_template(
     wide = jnp.promote_types(dtype, jnp.float32)
     template = normalize_frame(batch["template"], dtype)
     kernels: Any = model.apply({"params": params}, template, method="template")
-    return kernels, pool_mask(split_labels(batch["template_labels"], slots, wide))
+    return kernels, pool_mask(split_labels(batch["template_labels"], slots, wide), model.cell)
 
 
 def segment_frame(
@@ -153,7 +153,7 @@ def compute_loss(
                 found = split_labels(_choose(model, *made), slots, cells.dtype)
                 bank = (
                     jnp.concatenate([kernels, jax.lax.stop_gradient(look)], axis=1),
-                    jnp.concatenate([cells, pool_mask(found)], axis=2),
+                    jnp.concatenate([cells, pool_mask(found, model.cell)], axis=2),
                 )
             seen, box = jax.vmap(partial(_move_on, model))(*made, box, *later)
     return total / (1 + frames)

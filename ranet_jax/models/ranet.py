@@ -11,7 +11,7 @@ from jax import Array
 
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.decoder import Decoder
-from ranet_jax.models.ranking import CELL, RankingAttention, correlate
+from ranet_jax.models.ranking import CELL, STRIDE, RankingAttention, correlate
 from ranet_jax.models.resnet import RESNET_BLOCKS, Encoder, Features
 
 GROUP = 16
@@ -30,6 +30,8 @@ class RANet(nn.Module):
         width: channels of its stem, which all widths of the ResNet follow; 64 in ImageNet models.
         head_width: the same for all that comes after the ResNet; 64 as released.
         canvas: height and width of the input, multiples of 32.
+        cell: side in pixels of the cell of the template that one kernel stands for: 32, as
+            released, or 16, a kernel for each place of the matching feature.
         top_k: similarity maps that each stream keeps; zero maps fill up what a canvas lacks.
         ranking_rule: how objects are ranked, "single" or "multi"; see `RankingAttention`.
         selection: what the decoder gets of template and current frame. "ranking", as released; or
@@ -46,6 +48,7 @@ class RANet(nn.Module):
     width: int = 64
     head_width: int = 64
     canvas: tuple[int, int] = (480, 864)
+    cell: int = CELL
     top_k: int = 256
     ranking_rule: str = "single"
     selection: str = "ranking"
@@ -61,7 +64,7 @@ class RANet(nn.Module):
         """Builds the three parts; one that a selection never calls gets no parameters."""
         self.encoder = Encoder(self.blocks, self.width, self.head_width)
         self.ranking = RankingAttention(
-            self.head_width, self.top_k, self.ranking_rule, self.learned_scores
+            self.head_width, self.top_k, self.ranking_rule, self.learned_scores, self.cell
         )
         self.decoder = Decoder(self.head_width)
 
@@ -69,7 +72,7 @@ class RANet(nn.Module):
     def positions(self) -> int:
         """How many kernels a template gives: 405 on the 480 x 864 canvas."""
         h, w = self.canvas
-        return (h // CELL) * (w // CELL)
+        return (h // self.cell) * (w // self.cell)
 
     @property
     def is_tied_to_canvas(self) -> bool:
@@ -85,10 +88,10 @@ class RANet(nn.Module):
             frame: normalised RGB of the template, [b, h, w, 3].
 
         Returns:
-            Kernels [b, positions, c], row-major; not of length 1, being means of 2x2 features.
+            Kernels as by `pool_kernels`, [b, positions, c].
         """
         _, matching = self.encoder(frame)
-        return pool_kernels(matching)
+        return pool_kernels(matching, self.cell)
 
     def __call__(self, kernels: Array, cells: Array, frame: Array, previous: Array) -> Array:
         """Segments the current frame, all objects at once.
@@ -133,7 +136,7 @@ class RANet(nn.Module):
         else:
             foreground, background = self._select(kernels, matching, cells)
             logits = self.decoder(features, foreground, background, previous)
-        return logits, pool_kernels(matching)
+        return logits, pool_kernels(matching, self.cell)
 
     def _select(
         self, kernels: Array, matching: Array, cells: Array, chosen: Array | None = None
@@ -163,16 +166,19 @@ class RANet(nn.Module):
         return jnp.moveaxis(logits, 0, 1).reshape(b, -1, h, w)[:, :n]
 
 
-def pool_kernels(matching: Array) -> Array:
+def pool_kernels(matching: Array, cell: int) -> Array:
     """Averages the matching feature of a frame over the cells of a template.
 
     Args:
         matching: [b, h / 16, w / 16, c].
+        cell: side of a cell in pixels of the canvas, as `RANet.cell`.
 
     Returns:
-        Kernels [b, positions, c], row-major; not of length 1, being means of 2x2 features.
+        Kernels [b, positions, c], row-major. With cells of 32 pixels they are not of length 1,
+        being means of 2x2 features.
     """
-    kernels = nn.avg_pool(matching, (2, 2), (2, 2))  # [b, h / 32, w / 32, c]
+    side = (cell // STRIDE, cell // STRIDE)
+    kernels = nn.avg_pool(matching, side, side)  # [b, h / cell, w / cell, c]
     return kernels.reshape(kernels.shape[0], -1, kernels.shape[-1])
 
 
@@ -204,7 +210,15 @@ def compact_ranet(ranking_rule: str = "multi") -> RANet:
     )
 
 
-NAMED_MODELS = {"compact": compact_ranet, "small": small_ranet}
+def compact_fine_ranet(ranking_rule: str = "multi") -> RANet:
+    """The compact network with four times as many kernels: `configs/compact_fine.py`.
+
+    On a small canvas, cells of 32 pixels are coarse beside an object: feet and shadow share one.
+    """
+    return compact_ranet(ranking_rule).clone(cell=16, top_k=256)
+
+
+NAMED_MODELS = {"compact": compact_ranet, "compact_fine": compact_fine_ranet, "small": small_ranet}
 """Networks of the family that are no RANet of a ResNet's depth alone."""
 
 

@@ -23,8 +23,11 @@ from jax.typing import DTypeLike
 
 from ranet_jax.models.layers import ConvBlock, ResBlock, widen
 
+STRIDE = 16
+"""Pixels of the canvas from one place of the matching feature to the next."""
+
 CELL = 32
-"""Side, in pixels, of the cell of the canvas that one template position stands for."""
+"""Side, in pixels, of the cell of the canvas that one template position stands for, as released."""
 
 
 def split_labels(labels: Array, slots: int, dtype: DTypeLike) -> Array:
@@ -42,17 +45,18 @@ def split_labels(labels: Array, slots: int, dtype: DTypeLike) -> Array:
     return (labels[..., None, :, :] == numbers).astype(dtype)
 
 
-def pool_mask(mask: Array) -> Array:
+def pool_mask(mask: Array, cell: int = CELL) -> Array:
     """Averages masks over the cells of the template.
 
     Args:
         mask: 0 or 1, [..., h, w].
+        cell: side of a cell in pixels, as `RANet.cell`.
 
     Returns:
         The covered share of each cell, [..., positions], row-major, in the dtype of the mask.
     """
     *lead, h, w = mask.shape
-    cells = mask.reshape(*lead, h // CELL, CELL, w // CELL, CELL)
+    cells = mask.reshape(*lead, h // cell, cell, w // cell, cell)
     return cells.mean(axis=(-3, -1)).reshape(*lead, -1)
 
 
@@ -136,12 +140,14 @@ class RankingAttention(nn.Module):
             released one-object models; or "multi", objects against one another with soft weights,
             as in the released several-object model.
         learned_scores: whether `RankNetwork` adds to the scores, as released.
+        cell: as `RANet.cell`.
     """
 
     width: int
     top_k: int
     ranking_rule: str
     learned_scores: bool = True
+    cell: int = CELL
 
     @nn.compact
     def __call__(
@@ -164,7 +170,9 @@ class RankingAttention(nn.Module):
             first.
         """
         b, positions, y, x = similarity.shape
-        pooled = similarity.reshape(b, positions, y // 2, 2, x // 2, 2).max(axis=(3, 5))
+        side = self.cell // STRIDE  # of a cell, in places of the current frame
+        rows, columns = y // side, x // side
+        pooled = similarity.reshape(b, positions, rows, side, columns, side).max(axis=(3, 5))
         pooled = pooled.reshape(b, positions, -1)
         places = pooled.shape[-1]  # of the current frame, as many as a template has positions
         network = RankNetwork(self.width, name="network") if self.learned_scores else None
@@ -173,7 +181,7 @@ class RankingAttention(nn.Module):
             if network is None:
                 return 0.0
             # Space is now the template's, each by itself, channels are the current frame's places.
-            learned = network(maps.reshape(-1, y // 2, x // 2, places)) * 0.2
+            learned = network(maps.reshape(-1, rows, columns, places)) * 0.2
             return learned.reshape(maps.shape[:-1])
 
         rank = rank_alone if self.ranking_rule == "single" else rank_together

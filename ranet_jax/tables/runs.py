@@ -30,7 +30,7 @@ VARIANTS = {
 }
 """The name for what a field of the network is set to; the paper's where it has one."""
 
-SIZE_FIELDS = ("blocks", "width", "head_width", "canvas", "top_k")
+SIZE_FIELDS = ("blocks", "width", "head_width", "canvas", "cell", "top_k")
 """Fields of the network that say how large it is."""
 
 

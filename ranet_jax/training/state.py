@@ -7,6 +7,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 from jax import Array
 
 from ranet_jax.errors import InputError
@@ -50,7 +51,8 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
 
     An ablation of the selection may start from a network that ranks, such as an imported encoder:
     then what takes the maps is drawn. Of a network that has another width after the ResNet, such as
-    an imported encoder again, the ResNet alone is taken.
+    an imported encoder again, the ResNet alone is taken. Where another number of maps is kept, what
+    takes them is stretched to it.
 
     Args:
         model: the network.
@@ -81,6 +83,12 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
             params = replace_entry(network.params, params)
         else:
             params = network.params
+            if model.selection == "ranking" and network.model.top_k != model.top_k:
+                print(
+                    f"init_from {path} keeps {network.model.top_k} maps a stream and this model "
+                    f"{model.top_k}: what takes them is stretched"
+                )
+                params = stretch_entry(params, model.top_k)
         check_params(params, model, f"init_from {path}")
     params = jax.tree.map(jnp.asarray, params)
 
@@ -105,6 +113,30 @@ def replace_entry(params: Any, drawn: Any) -> Any:
     decoder = params["decoder"]
     merge = decoder["merge"] | {"conv1": drawn["decoder"]["merge"]["conv1"]}
     return {"encoder": params["encoder"], "decoder": decoder | {"merge": merge}}
+
+
+def stretch_entry(params: Any, top_k: int) -> Any:
+    """Makes parameters of a network that ranks into those of one that keeps another number of maps.
+
+    With kernels of smaller cells an object has more of them, and a map's place in the ranking is
+    farther down by as much: its weights move there with it.
+
+    Args:
+        params: of a network that ranks.
+        top_k: how many maps each stream keeps.
+
+    Returns:
+        The same, but for the first convolution of the merge: what the old one had for a rank, it
+        has for all ranks that take its place, in equal shares.
+    """
+    decoder = params["decoder"]
+    conv1 = decoder["merge"]["conv1"]
+    kernel = np.asarray(conv1["conv"]["kernel"])  # [3, 3, maps, out]
+    ranks = np.arange(top_k) * kernel.shape[2] // top_k
+    shares = np.bincount(ranks, minlength=kernel.shape[2])[ranks]
+    stretched = kernel[:, :, ranks] / shares[:, None].astype(kernel.dtype)
+    merge = decoder["merge"] | {"conv1": conv1 | {"conv": conv1["conv"] | {"kernel": stretched}}}
+    return params | {"decoder": decoder | {"merge": merge}}
 
 
 def open_state(

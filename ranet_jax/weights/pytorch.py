@@ -226,7 +226,7 @@ def export_tensors(network: Network) -> dict[str, np.ndarray]:
             "with 'ranking', True and 'sigmoid'"
         )
     released = RANet(blocks=model.blocks)
-    fields = ("width", "head_width", "top_k", "canvas", "learned_scores")
+    fields = ("width", "head_width", "top_k", "canvas", "cell", "learned_scores")
     other = [name for name in fields if getattr(model, name) != getattr(released, name)]
     if other:
         raise InputError(

@@ -14,9 +14,9 @@ from ranet_jax.training.identity import flatten_config
 from ranet_jax.training.loop import check_finite
 from ranet_jax.training.optimizer import make_optimizer
 from ranet_jax.training.recipe import make_model
-from ranet_jax.training.state import open_state, start_state
+from ranet_jax.training.state import open_state, start_state, stretch_entry
 from ranet_jax.weights.checkpoint import save_network
-from ranet_jax.weights.network import Network, describe_model
+from ranet_jax.weights.network import Network, check_params, describe_model
 from ranet_jax.weights.storage import RunCheckpoints
 from tests.training.runs import tiny_config
 
@@ -37,6 +37,24 @@ def test_init_from_another_model(tmp_path):
     save_network(tmp_path / "other", Network(model, init_params(model, 0), {}))
     with pytest.raises(InputError, match=r"init_from .*other does not fit its model: .*misshapen"):
         start_state(small_ranet(), tiny_config(init_from=str(tmp_path / "other")))
+
+
+def test_the_entry_is_stretched_to_more_maps():
+    few = init_params(tiny(learned_scores=False), 3)
+    many = stretch_entry(few, 16)
+    check_params(many, tiny(cell=16, learned_scores=False).clone(top_k=16), "stretched")
+    old, new = (
+        np.asarray(tree["decoder"]["merge"]["conv1"]["conv"]["kernel"]) for tree in (few, many)
+    )
+    # Where each map has become four alike, the answer is the same.
+    np.testing.assert_allclose(new.reshape(3, 3, 4, 4, -1).sum(axis=3), old, rtol=1e-6)
+    np.testing.assert_array_equal(new[:, :, 0], new[:, :, 3])
+    rest = leaves(few)
+    for name, leaf in leaves(many).items():
+        if "'merge']['conv1']['conv']['kernel']" not in name:
+            np.testing.assert_array_equal(leaf, rest[name])
+    fewer = stretch_entry(few, 2)
+    check_params(fewer, tiny(learned_scores=False).clone(top_k=2), "shortened")
 
 
 def leaves(params):

@@ -1,0 +1,25 @@
+"""The compact network, sixth leg: four times as many kernels, from the weights that ship.
+
+    python train.py --config configs/compact_fine.py --workdir runs/compact_fine
+
+Needs: the data of `compact.py`. What it starts from comes with the package.
+Score: see docs/training.md.
+"""
+
+import ml_collections
+
+from configs import compact
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The recipe: what differs from the first leg."""
+    config = compact.get_config()
+    config.init_from = "ranet_jax/weights/compact.safetensors"
+    config.model.name = "compact_fine"
+    config.steps = 900
+    config.optimizer.learning_rate = 5e-4
+    config.optimizer.backbone_factor = 0.1
+    config.optimizer.frozen_stages = 3
+    config.optimizer.warmup = 30
+    config.validation.every = 300
+    return config
