@@ -73,7 +73,7 @@ def prepare_our_frame(network: Network, dtype: Any) -> Run:
     wide = jnp.promote_types(dtype, jnp.float32)
     apply: Any = jax.jit(partial(model.apply, method="template"))
     kernels = apply({"params": network.params}, normalize_frame(example["template"], dtype))
-    cells = pool_mask(example["template_labels"][:, None].astype(wide))
+    cells = pool_mask(example["template_labels"][:, None].astype(wide), model.cell)
     inputs = cells, normalize_frame(example["frame"], dtype), example["previous"][:, None]
     run = jax.jit(
         lambda params, *args: jax.nn.sigmoid(model.apply({"params": params}, *args)[0, 0])
@@ -103,7 +103,7 @@ def prepare_our_gradient(network: Network, dtype: Any) -> Run:
 
 
 def _as_tensors(
-    example: dict[str, np.ndarray], dtype: torch.dtype, layout: torch.memory_format
+    example: dict[str, np.ndarray], cell: int, dtype: torch.dtype, layout: torch.memory_format
 ) -> tuple[torch.Tensor, ...]:
     """Template, cells, current frame, previous mask and true mask, as PyTorch's network takes."""
     wide = np.float64 if dtype == torch.float64 else np.float32
@@ -114,7 +114,7 @@ def _as_tensors(
             .contiguous(memory_format=layout)
             for name in ("template", "frame")
         )
-        cells = np.asarray(pool_mask(example["template_labels"][:, None].astype(wide)))
+        cells = np.asarray(pool_mask(example["template_labels"][:, None].astype(wide), cell))
     previous, labels = (
         torch.tensor(example[name][:, None].astype(wide)) for name in ("previous", "labels")
     )
@@ -134,7 +134,7 @@ def prepare_torch_frame(
     """The same frame in PyTorch."""
     dtype = torch.float64 if precision == torch.float64 else torch.float32
     theirs = TorchNetwork(network, dtype, layout)
-    tensors = _as_tensors(draw_example(network.model, 1), dtype, layout)
+    tensors = _as_tensors(draw_example(network.model, 1), network.model.cell, dtype, layout)
     template, cells, frame, previous, _ = tensors
     with torch.inference_mode(), _compute_in(precision):
         kernels = theirs.template(template)
