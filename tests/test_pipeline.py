@@ -257,3 +257,11 @@ def test_videos_kept_for_validation_are_never_drawn(monkeypatch, tmp_path):
 def test_missing_data_names_folder_and_command(tmp_path, name):
     with pytest.raises(InputError, match=rf"{tmp_path}.*ranet_jax\.data\.prepare {name}"):
         open_sets({name: 1.0}, tmp_path, Augmentation(), Augmentation(), 5)
+
+
+def test_all_missing_sets_are_named_at_once(tmp_path):
+    sets = {"duts-tr": 0.5, "generated": 0.2, "davis16-train": 0.3}
+    with pytest.raises(InputError) as error:
+        open_sets(sets, tmp_path, Augmentation(), Augmentation(), 5)
+    told = str(error.value)
+    assert "data.prepare duts-tr" in told and "; " in told and "data.prepare davis16-train" in told

@@ -180,25 +180,33 @@ def open_sets(
         The sets.
 
     Raises:
-        InputError: a set is not prepared; the command that does it is named.
+        InputError: sets are not prepared, all of which are named, each with the command that does
+            it; or nothing of one is left.
     """
     if not weights or min(weights.values()) <= 0:
         raise InputError("data.sets must name at least one set, each with a weight above 0")
-    sets = []
-    for name, weight in weights.items():
+
+    def open_set(name: str, weight: float) -> Set:
         if name == GENERATED:
-            sets.append(Set(name, range(1 << 20), weight, ClipDraw(video_augmentation)))
-        elif name not in SPLITS:
+            return Set(name, range(1 << 20), weight, ClipDraw(video_augmentation))
+        if name not in SPLITS:
             source = open_saliency(data_dir, name)
-            sets.append(Set(name, range(len(source)), weight, StaticDraw(source, augmentation)))
-        else:
-            source, videos = open_davis(data_dir, name)
-            kept = tuple(video for video in videos if video.name not in left_out)
-            if not kept:
-                raise InputError(f"data.left_out leaves no video of {name} to train on")
-            records = [v.start + i for v in kept for i in range(len(v.numbers))]
-            draw = VideoDraw(source, kept, video_augmentation, reach)
-            sets.append(Set(name, records, weight, draw))
+            return Set(name, range(len(source)), weight, StaticDraw(source, augmentation))
+        source, videos = open_davis(data_dir, name)
+        kept = tuple(video for video in videos if video.name not in left_out)
+        if not kept:
+            raise InputError(f"data.left_out leaves no video of {name} to train on")
+        records = [v.start + i for v in kept for i in range(len(v.numbers))]
+        return Set(name, records, weight, VideoDraw(source, kept, video_augmentation, reach))
+
+    sets, problems = [], []
+    for name, weight in weights.items():
+        try:
+            sets.append(open_set(name, weight))
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("; ".join(problems))
     return sets
 
 

@@ -159,7 +159,7 @@ def _decode_pictures(
         raise InputError(
             f"frame {index} of {path} cannot be decoded ({error.strerror}); {_REMEDY}"
         ) from None
-    if missing := promise.count_missing(packets, end):
+    if missing := promise.describe_missing(packets, end):
         raise InputError(
             f"frame {index} of {path} is missing, and all after it: the file ends before {missing} "
             f"of its frames; {_REMEDY}"

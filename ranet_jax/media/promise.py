@@ -2,8 +2,8 @@
 
 FFmpeg takes a file that was cut off for one that just ends. How many frames there should be, or how
 many bytes, stands in its container: in an index (MP4, MOV), a header (IVF), the length of the
-outermost element (Matroska, WebM, AVI, fragmented MP4), or a duration (FLV). Formats made for
-broadcast (MPEG-TS, MPEG-PS, Ogg) promise nothing.
+outermost element (Matroska, WebM, AVI, fragmented MP4), a duration (FLV), or a page that is marked
+as the last (Ogg). Formats made for broadcast (MPEG-TS, MPEG-PS) promise nothing.
 """
 
 import os
@@ -39,21 +39,22 @@ class Promise(NamedTuple):
     is_cut: bool
     is_kept_whole: bool
 
-    def count_missing(self, packets: int, end: Fraction) -> int:
-        """How many frames are missing at the end.
+    def describe_missing(self, packets: int, end: Fraction) -> str:
+        """How many frames are missing at the end, in words.
 
         Args:
             packets: pieces that were there.
             end: time in seconds at which the last of them ended.
 
         Returns:
-            Their number, by the file's own times where it has no count; 0 if there is all.
+            Their number, by the file's own times where it has no count, or "some"; nothing if there
+            is all.
         """
         if self.packets is not None:
-            return max(0, self.packets - packets)
+            return str(self.packets - packets) if packets < self.packets else ""
         if not self.is_cut:
-            return 0
-        return max(1, round((self.end - end) * self.rate)) if self.end is not None else 1
+            return ""
+        return str(max(1, round((self.end - end) * self.rate))) if self.end is not None else "some"
 
 
 def find_promise(path: str, container: InputContainer, stream: VideoStream) -> Promise:
@@ -145,4 +146,26 @@ def _measure_segment(file: BinaryIO, size: int) -> int:
     return 0 if unknown else place + width + value
 
 
-_LENGTHS = {"mov": _measure_boxes, "avi": _measure_chunks, "matroska": _measure_segment}
+def _measure_pages(file: BinaryIO, size: int) -> int:
+    """Where an Ogg file ends; beyond its size where its last page is not marked as a stream's last.
+
+    A page is at most 65307 bytes long, so the last one begins within so many of the end.
+    """
+    begin = max(0, size - 2 * 65307)
+    file.seek(begin)
+    tail = file.read()
+    place = tail.rfind(b"OggS\0")
+    page = tail[place:]
+    if place < 0 or len(page) < 27 or len(page) < 27 + page[26]:
+        return size + 1
+    end = begin + place + 27 + page[26] + sum(page[27 : 27 + page[26]])
+    is_last = bool(page[5] & 4)
+    return end if is_last else max(end, size + 1)
+
+
+_LENGTHS = {
+    "mov": _measure_boxes,
+    "avi": _measure_chunks,
+    "matroska": _measure_segment,
+    "ogg": _measure_pages,
+}
