@@ -13,7 +13,8 @@ PACKAGE = ROOT / "ranet_jax"
 
 RANKS = (
     ("errors", "geometry", "machine", "remarks"),
-    ("files", "flags", "media", "models"),
+    ("files", "flags"),
+    ("media", "models"),
     ("bank", "data"),
     ("protocol",),
     ("compilation", "tracker", "weights"),

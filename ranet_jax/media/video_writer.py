@@ -11,6 +11,7 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from ranet_jax.errors import InputError
+from ranet_jax.files import name_unfinished
 from ranet_jax.media.frames import Sound
 from ranet_jax.media.sound import SoundTrack
 
@@ -21,9 +22,9 @@ class VideoWriter:
     """An H.264 MP4 which browsers play, written frame by frame.
 
     The file gets its name only when it is finished; a run that fails leaves no broken video behind,
-    and one which is killed leaves at most `.NAME.partial`. H.264's usual colour format halves both
-    sides, so an odd side is lengthened by repeating its last row or column: one pixel too many does
-    less harm than losing a pixel of a result.
+    and one which is killed leaves at most the file of `name_unfinished`. H.264's usual colour
+    format halves both sides, so an odd side is lengthened by repeating its last row or column: one
+    pixel too many does less harm than losing a pixel of a result.
 
     As a context manager it finishes the file, or discards it if the block raises an exception.
     """
@@ -56,11 +57,9 @@ class VideoWriter:
         self._pixel_aspect = pixel_aspect
         self._track: SoundTrack | None = None
         self._container: OutputContainer | None = None
-        # A file system allows for 255 bytes.
-        name = path.name if len(os.fsencode(path.name)) < 240 else path.stem[:40]
-        self._partial = path.with_name(f".{name}.partial")
+        self._unfinished = name_unfinished(path)
         try:
-            self._partial.touch()
+            self._unfinished.touch()
         except OSError as error:
             raise InputError(
                 f"{path} cannot be written ({error.strerror}); create its folder or choose another"
@@ -112,7 +111,7 @@ class VideoWriter:
             end = (self._last + self._duration) * self._time_base
             self._track.write_until(end + _SOUND_TAIL)
         self._close()
-        os.replace(self._partial, self._path)
+        os.replace(self._unfinished, self._path)
 
     def discard(self) -> None:
         """Leaves nothing of the file; one that had its name before stays."""
@@ -121,7 +120,7 @@ class VideoWriter:
         except OSError:
             pass  # a full disk, which has ended the run already
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._unfinished.unlink(missing_ok=True)
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -136,7 +135,7 @@ class VideoWriter:
     def _open(self, shape: tuple[int, ...]) -> OutputContainer:
         """Begins the file, for frames of a shape."""
         container = self._container = av.open(
-            f"file:{self._partial}", "w", "mp4", options={"movflags": "+faststart"}
+            f"file:{self._unfinished}", "w", "mp4", options={"movflags": "+faststart"}
         )
         self._shape = shape
         self._last = -1

@@ -4,7 +4,6 @@ A new one is a function and an entry of `ABLATIONS`; recipes, tables and checkpo
 name there, as the value of `RANet.selection`.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -82,7 +81,7 @@ def pair_features(
     _, y, x, c = matching.shape
     weights = weigh_streams(cells, ranking_rule)  # [b, 2, n, positions]
     template = weights[..., None] * kernels[:, None, None]
-    side = math.isqrt(y * x // cells.shape[-1])  # of a cell, in places of the current frame
+    side = round((y * x / cells.shape[-1]) ** 0.5)  # of a cell, in places of the current frame
     template = upsample(template.reshape(-1, y // side, x // side, c), side)
     template = template.reshape(*weights.shape[:3], y, x, c)
     current = jnp.broadcast_to(matching[:, None, None], template.shape)

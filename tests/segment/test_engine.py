@@ -11,6 +11,7 @@ from PIL import Image
 
 import ranet_jax.segment.results
 from ranet_jax.errors import InputError
+from ranet_jax.files import name_unfinished
 from ranet_jax.media.masks import write_mask
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.palette import PALETTE
@@ -280,10 +281,10 @@ def test_full_disk(folder, masks, undisturbed, tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is full")
 def test_full_disk_under_the_overlay(folder, masks, undisturbed, tmp_path):
-    (tmp_path / ".overlay.mp4.partial").symlink_to("/dev/full")
+    name_unfinished(tmp_path / "overlay.mp4").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"No space left on device; \d finished frames are kept"):
         run(folder, masks, tmp_path)
-    assert not list(tmp_path.glob("*overlay*")) and not list(tmp_path.glob(".overlay*"))
+    assert not list(tmp_path.glob("*overlay*")) and not list(tmp_path.glob(".*.mp4"))
     run(folder, masks, tmp_path, resume=True)
     assert contents(tmp_path) == contents(undisturbed)
     assert len(list(open_video(str(tmp_path / "overlay.mp4")))) == COUNT
