@@ -20,6 +20,7 @@ from ranet_jax.app.__main__ import main
 from ranet_jax.demo.clip import FIRST_MASK
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import read_davis_mask
+from ranet_jax.media.video import open_video
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network
 from tests.app.clips import FRAMES, SIZE, network, segmenter, write_clip
@@ -142,6 +143,13 @@ def download(page, name):
     return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
 
 
+def read_archive(content):
+    """The masks in a downloaded archive, by frame."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".png"))
+        return [np.asarray(Image.open(io.BytesIO(archive.read(name)))) for name in names]
+
+
 def test_from_upload_to_download(app, page, tmp_path):
     address, folder, _ = app
     send(page, write_clip(tmp_path / "clip.mp4"))
@@ -157,9 +165,7 @@ def test_from_upload_to_download(app, page, tmp_path):
 
     name, content = download(page, "Masks (zip)")
     assert name == "masks.zip"
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".png"))
-        masks = [np.asarray(Image.open(io.BytesIO(archive.read(name)))) for name in names]
+    masks = read_archive(content)
     assert len(masks) == FRAMES
     assert {mask.shape for mask in masks} == {SIZE}
     assert set(np.unique(masks[0])) == {0, 1, 2}
@@ -180,6 +186,38 @@ def test_from_upload_to_download(app, page, tmp_path):
     wait_until_gone(folder)
 
 
+def test_a_frame_is_corrected_and_the_later_ones_follow(page, tmp_path):
+    send(page, write_clip(tmp_path / "clip.mp4"))
+    page.get_by_label("Brush", exact=True).wait_for()
+    page.wait_for_timeout(1000)  # until the editor has drawn its picture, which nothing tells
+    paint(page, 1, 0.35)
+    page.get_by_role("button", name="Segment").click()
+    page.locator("video").wait_for()
+    before = read_archive(download(page, "Masks (zip)")[1])
+    assert not any((mask == 2).any() for mask in before)
+
+    number = page.get_by_label("number input for Frame")
+    number.fill("3")
+    number.press("Enter")
+    go_on = page.get_by_role("button", name="Go on from frame 3")
+    go_on.wait_for()
+    page.wait_for_timeout(1000)
+    paint(page, 2, 0.65)
+    go_on.click()
+    page.locator("video").wait_for(state="hidden")
+    page.locator("video").wait_for()
+    after = read_archive(download(page, "Masks (zip)")[1])
+    np.testing.assert_array_equal(after[:3], before[:3])
+    assert (after[3] == 2).any() and len(after) == FRAMES
+    with open_video(str(tmp_path / "clip.mp4")) as video:
+        frames = [frame.image for frame in video]
+    tracker = segmenter().start(frames[0], before[0])
+    for frame in frames[1:4]:
+        tracker.step(frame)
+    tracker.add(frames[3], after[3])
+    np.testing.assert_array_equal(after[4:], [tracker.step(frame) for frame in frames[4:]])
+
+
 def test_the_example_is_one_click_and_painted(app, page):
     folder = app[1]
     page.get_by_role("button", name="No video at hand?").click()
@@ -188,9 +226,7 @@ def test_the_example_is_one_click_and_painted(app, page):
     page.get_by_role("button", name="Segment").click()
     page.locator("video").wait_for()
     _, content = download(page, "Masks (zip)")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        first = min(name for name in archive.namelist() if name.endswith(".png"))
-        mask = np.asarray(Image.open(io.BytesIO(archive.read(first))))
+    mask = read_archive(content)[0]
     truth = read_davis_mask(FIRST_MASK)
     assert mask.shape == truth.shape and set(np.unique(mask)) == {0, 1}
     assert np.count_nonzero((mask != 0) & (truth != 0)) > 0.98 * np.count_nonzero(mask | truth)
