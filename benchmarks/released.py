@@ -28,8 +28,8 @@ from ranet_jax.flags import FlagParser
 from ranet_jax.machine import describe_machine
 from ranet_jax.models.objective import compute_loss
 from ranet_jax.models.ranet import RANet, compact_ranet, init_params
-from ranet_jax.models.ranking import pool_mask
 from ranet_jax.models.resnet import RESNET_BLOCKS, normalize_frame
+from ranet_jax.models.template import pool_mask
 from ranet_jax.weights.network import Network
 
 BATCH = 4

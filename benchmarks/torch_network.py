@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from flax.traverse_util import flatten_dict
 
-from ranet_jax.models.ranking import STRIDE
+from ranet_jax.models.template import STRIDE
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.pytorch import map_names
 

@@ -24,8 +24,8 @@ from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probab
 from ranet_jax.media.mask_kinds import MAX_OBJECTS
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.ranet import GROUP, RANet
-from ranet_jax.models.ranking import pool_mask, split_labels
 from ranet_jax.models.resnet import normalize_frame
+from ranet_jax.models.template import pool_mask, split_labels
 
 SLOTS = (1, 2, 3, 5, 8, GROUP, *(GROUP * groups for groups in (2, 3, 4, 6, 8, 12, 16)))
 """Numbers of objects that a compiled step has room for; a video uses the smallest that suffices.

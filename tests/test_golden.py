@@ -15,8 +15,8 @@ from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.models.layers import upsample_corner_aligned
-from ranet_jax.models.ranking import pool_mask
 from ranet_jax.models.resnet import normalize_frame
+from ranet_jax.models.template import pool_mask
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.pytorch import import_network
 from tests.conftest import GOLDEN, davis_file, find_davis, needs_davis

@@ -14,7 +14,7 @@ from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.losses import segmentation_loss
 from ranet_jax.models.objective import _move_on, compute_loss, encode_template, segment_frame
 from ranet_jax.models.ranet import RANet, init_params
-from ranet_jax.models.ranking import pool_mask, split_labels
+from ranet_jax.models.template import pool_mask, split_labels
 from ranet_jax.protocol import Protocol, build, cut_input, gather_inputs
 from tests.painting import paint, three_objects
 

@@ -30,8 +30,9 @@ from ranet_jax.models.layers import (
 )
 from ranet_jax.models.losses import dice_loss, segmentation_loss
 from ranet_jax.models.ranet import RANet, compact_ranet, init_params
-from ranet_jax.models.ranking import RankingAttention, RankNetwork, correlate, pool_mask
+from ranet_jax.models.ranking import RankingAttention, RankNetwork, correlate
 from ranet_jax.models.resnet import Bottleneck
+from ranet_jax.models.template import pool_mask
 from ranet_jax.protocol import build
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.models.ranet import pool_kernels
-from ranet_jax.models.ranking import RankingAttention, RankNetwork, correlate, pool_mask
+from ranet_jax.models.ranking import RankingAttention, RankNetwork, correlate
+from ranet_jax.models.template import pool_kernels, pool_mask
 
 ROWS, COLUMNS, KEPT = 3, 5, 10
 POSITIONS = ROWS * COLUMNS

@@ -56,11 +56,15 @@ def test_places_without_a_template_change_nothing(ranking_rule, learned_scores):
         assert found[:2].any()
 
 
-def expect(similarity, weights):
-    """Peaks of the maps that have a weight, highest first, zeros after them."""
+def expect(similarity, *templates):
+    """Peaks by rank: of each template's maps that have a weight, highest first, zeros after them;
+    of all templates the highest."""
     peaks = np.asarray(similarity[0]).max(axis=(1, 2))
-    found = np.sort([weight * peaks[place] for place, weight in weights])[::-1]
-    return np.pad(found, (0, KEPT))[:KEPT]
+    ranked = []
+    for weights in templates:
+        found = np.sort([weight * peaks[place] for place, weight in weights])[::-1]
+        ranked.append(np.pad(found, (0, KEPT))[:KEPT])
+    return np.max(ranked, axis=0)
 
 
 def test_who_is_whose_background_together():
@@ -69,19 +73,18 @@ def test_who_is_whose_background_together():
     at = POSITIONS  # where the second template begins
     # Object 0: the rest of its own template, object 1 there, and object 2 where that was shown;
     # not what is beside object 2, which may be object 0.
-    rest = [(1, 0.5), (2, 1), (4, 1), (5, 1)]
-    expected = expect(similarity, [*rest, (3, 1), (at + 1, 0.95), (at + 2, 1)])
+    rest, joined = [(1, 0.5), (2, 1), (4, 1), (5, 1)], [(at + 1, 0.95), (at + 2, 1)]
+    expected = expect(similarity, [*rest, (3, 1)], joined)
     np.testing.assert_allclose(background[0], expected, rtol=1e-6)
-    expected = expect(similarity, [*rest, (0, 1), (1, 0.5), (at + 1, 0.95), (at + 2, 1)])
+    expected = expect(similarity, [*rest, (0, 1), (1, 0.5)], joined)
     np.testing.assert_allclose(background[1], expected, rtol=1e-6)
     # Object 2: the rest of its template, and the others where they were shown; not what is beside
     # those, which may be object 2.
     beside = [(at, 1), (at + 1, 0.05), (at + 3, 1), (at + 4, 1), (at + 5, 1)]
-    expected = expect(similarity, [*beside, (0, 1), (1, 0.5), (3, 1)])
+    expected = expect(similarity, beside, [(0, 1), (1, 0.5), (3, 1)])
     np.testing.assert_allclose(background[2], expected, rtol=1e-6)
     np.testing.assert_allclose(foreground[0], expect(similarity, [(0, 1), (1, 0.5)]), rtol=1e-6)
-    expected = expect(similarity, [(at + 1, 0.95), (at + 2, 1)])
-    np.testing.assert_allclose(foreground[2], expected, rtol=1e-6)
+    np.testing.assert_allclose(foreground[2], expect(similarity, joined), rtol=1e-6)
 
 
 def test_who_is_whose_background_alone():
@@ -90,23 +93,32 @@ def test_who_is_whose_background_alone():
     (foreground, background), _ = find("single", similarity, cells)
     at = POSITIONS
     # Of its own template what it covers to at most a tenth; of the other what others fill.
-    own = [(place, 1) for place in (2, 3, 4, 5)]
-    expected = expect(similarity, [*own, (at + 1, 1), (at + 2, 1)])
-    np.testing.assert_allclose(background[0], expected, rtol=1e-6)
+    own, joined = [(place, 1) for place in (2, 3, 4, 5)], [(at + 1, 1), (at + 2, 1)]
+    np.testing.assert_allclose(background[0], expect(similarity, own, joined), rtol=1e-6)
     own = [(at + place, 1) for place in (0, 3, 4, 5)]
-    np.testing.assert_allclose(background[2], expect(similarity, [*own, (0, 1), (3, 1)]), rtol=1e-6)
+    expected = expect(similarity, own, [(0, 1), (3, 1)])
+    np.testing.assert_allclose(background[2], expected, rtol=1e-6)
     expected = expect(similarity, [(at + 1, 0.95), (at + 2, 1)])
     np.testing.assert_allclose(foreground[2], expected, rtol=1e-6)
 
 
-def test_two_looks_of_an_object_are_ranked_together():
+@pytest.mark.parametrize("ranking_rule", RULES)
+def test_of_two_looks_the_highest_value_goes_on(ranking_rule):
+    """Rank by rank and place by place; so the same look twice is as good as once."""
     similarity = draw(2)
     cells = np.zeros((1, 2 * POSITIONS))
     cells[0, [0, 1, POSITIONS + 3]] = 1
-    for rule in RULES:
-        (foreground, _), _ = find(rule, similarity, cells)
-        weights = [(0, 1), (1, 1), (POSITIONS + 3, 1)]
-        np.testing.assert_allclose(foreground[0], expect(similarity, weights), rtol=1e-6)
+    _, both = find(ranking_rule, similarity, cells)
+    apart = [
+        find(ranking_rule, similarity[:, part], cells[:, part])[1]
+        for part in (slice(POSITIONS), slice(POSITIONS, None))
+    ]
+    for stream, *each in zip(both, *apart, strict=True):
+        np.testing.assert_array_equal(stream, np.maximum(*each))
+    twice = jnp.concatenate([similarity[:, :POSITIONS]] * 2, axis=1)
+    shares = np.concatenate([cells[:, :POSITIONS]] * 2, axis=1)
+    for stream, once in zip(find(ranking_rule, twice, shares)[1], apart[0], strict=True):
+        np.testing.assert_array_equal(stream, once)
 
 
 def test_maps_of_no_template_come_after_negative_ones():

@@ -20,8 +20,8 @@ from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video import open_video
 from ranet_jax.media.video_writer import VideoWriter, write_video
 from ranet_jax.models.ranet import RANet
-from ranet_jax.models.ranking import split_labels
 from ranet_jax.models.resnet import normalize_frame
+from ranet_jax.models.template import split_labels
 from ranet_jax.protocol import PRECISIONS, State, VideoFunctions, build, find_slots
 from ranet_jax.segmenter import Segmenter
 

@@ -7,7 +7,7 @@ from jax import Array
 
 from ranet_jax.models.activation import add_background, find_probability
 from ranet_jax.models.layers import widen
-from ranet_jax.models.ranking import split_labels
+from ranet_jax.models.template import split_labels
 
 
 def segmentation_loss(logits: Array, labels: Array, present: Array, activation: str) -> Array:

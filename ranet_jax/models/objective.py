@@ -12,8 +12,8 @@ from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probab
 from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.losses import dice_loss, segmentation_loss
 from ranet_jax.models.ranet import RANet
-from ranet_jax.models.ranking import pool_mask, split_labels
 from ranet_jax.models.resnet import normalize_frame
+from ranet_jax.models.template import pool_mask, split_labels
 
 
 def predict(

@@ -11,8 +11,9 @@ from jax import Array
 
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.decoder import Decoder
-from ranet_jax.models.ranking import CELL, STRIDE, RankingAttention, correlate
+from ranet_jax.models.ranking import RankingAttention, correlate
 from ranet_jax.models.resnet import RESNET_BLOCKS, Encoder, Features
+from ranet_jax.models.template import CELL, pool_kernels
 
 GROUP = 16
 """Objects that are ranked and decoded together; more go through the decoder in groups, one after
@@ -164,22 +165,6 @@ class RANet(nn.Module):
         scan = nn.scan(decode, variable_broadcast="params", split_rngs={"params": False})
         _, logits = scan(self, None, numbers)  # [groups, b, GROUP, h, w]
         return jnp.moveaxis(logits, 0, 1).reshape(b, -1, h, w)[:, :n]
-
-
-def pool_kernels(matching: Array, cell: int) -> Array:
-    """Averages the matching feature of a frame over the cells of a template.
-
-    Args:
-        matching: [b, h / 16, w / 16, c].
-        cell: side of a cell in pixels of the canvas, as `RANet.cell`.
-
-    Returns:
-        Kernels [b, positions, c], row-major. With cells of 32 pixels they are not of length 1,
-        being means of 2x2 features.
-    """
-    side = (cell // STRIDE, cell // STRIDE)
-    kernels = nn.avg_pool(matching, side, side)  # [b, h / cell, w / cell, c]
-    return kernels.reshape(kernels.shape[0], -1, kernels.shape[-1])
 
 
 def small_ranet(ranking_rule: str = "single") -> RANet:

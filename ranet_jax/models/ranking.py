@@ -5,59 +5,27 @@ correlation with the current frame is one similarity map. RAM scores the maps, k
 the foreground and the best for the background, and hands them on in descending order of score, so
 that the decoder's channels mean "best match first" for whatever object.
 
-There may be several templates, one after another along the axis of positions. A template speaks
-only for the objects that are shown in it: what is beside them there is their background, but may
-well be an object that joined at another frame. To all other objects it gives the maps of those that
-are shown, as rivals. A place in which no template is shows nothing, and none of its maps is ranked.
+There may be several templates, one after another along the axis of positions. Each is ranked by
+itself, and of their maps of one rank the highest value at each place goes on: so a channel means
+the same with any number of templates. Ranked all together, looks of one object push each other down
+the channels, and measured scores fall. A template speaks only for the objects that are shown
+in it: what is beside them there is their background, but may well be an object that joined at
+another frame. To all other objects it gives the maps of those that are shown, as rivals. A place in
+which no template is shows nothing, and nothing of it goes on.
 
 What the paper's ablations hand to the decoder instead is in `models/ablations.py`.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import DTypeLike
 
 from ranet_jax.models.layers import ConvBlock, ResBlock, widen
-
-STRIDE = 16
-"""Pixels of the canvas from one place of the matching feature to the next."""
-
-CELL = 32
-"""Side, in pixels, of the cell of the canvas that one template position stands for, as released."""
-
-
-def split_labels(labels: Array, slots: int, dtype: DTypeLike) -> Array:
-    """Turns labels into one mask a slot.
-
-    Args:
-        labels: [..., h, w], 0 background, i for slot i.
-        slots: how many.
-        dtype: of the result.
-
-    Returns:
-        0 or 1, [..., slots, h, w].
-    """
-    numbers = jnp.arange(1, slots + 1)[:, None, None]
-    return (labels[..., None, :, :] == numbers).astype(dtype)
-
-
-def pool_mask(mask: Array, cell: int = CELL) -> Array:
-    """Averages masks over the cells of the template.
-
-    Args:
-        mask: 0 or 1, [..., h, w].
-        cell: side of a cell in pixels, as `RANet.cell`.
-
-    Returns:
-        The covered share of each cell, [..., positions], row-major, in the dtype of the mask.
-    """
-    *lead, h, w = mask.shape
-    cells = mask.reshape(*lead, h // cell, cell, w // cell, cell)
-    return cells.mean(axis=(-3, -1)).reshape(*lead, -1)
+from ranet_jax.models.template import CELL, STRIDE
 
 
 def correlate(kernels: Array, feature: Array) -> Array:
@@ -77,20 +45,6 @@ def correlate(kernels: Array, feature: Array) -> Array:
         precision=jax.lax.Precision.HIGHEST,
         preferred_element_type=widen(feature).dtype,
     )
-
-
-def find_shown(cells: Array, templates: int) -> Array:
-    """Where objects are shown: in each template that has a part of them.
-
-    Args:
-        cells: each object's share of each template cell, [b, n, templates * positions].
-        templates: how many there are.
-
-    Returns:
-        bool, of the same shape; alike at all positions of a template.
-    """
-    shown = cells.reshape(*cells.shape[:2], templates, -1).any(axis=-1)
-    return jnp.repeat(shown, cells.shape[-1] // templates, axis=-1)
 
 
 def weigh_streams(cells: Array, ranking_rule: str) -> Array:
@@ -169,23 +123,52 @@ class RankingAttention(nn.Module):
             Foreground and background maps, each [b, n, y, x, top_k], or [b, chosen, ...]; best
             first.
         """
-        b, positions, y, x = similarity.shape
+        y, x = similarity.shape[-2:]
         side = self.cell // STRIDE  # of a cell, in places of the current frame
+        templates = similarity.shape[1] // ((y // side) * (x // side))
+        network = RankNetwork(self.width, name="network") if self.learned_scores else None
+        parts = zip(
+            jnp.split(similarity, templates, axis=1),
+            jnp.split(cells, templates, axis=2),
+            strict=True,
+        )
+        selected, speakers = [], []
+        for maps, shares in parts:
+            selected.append(self._select(network, maps, shares, chosen, alone=templates == 1))
+            speakers.append(find_speakers(shares, chosen))
+        if templates == 1:
+            return selected[0]
+        foreground, background = (
+            take_highest(*pair)
+            for pair in zip(zip(*selected, strict=True), zip(*speakers, strict=True), strict=True)
+        )
+        return foreground, background
+
+    def _select(
+        self,
+        network: RankNetwork | None,
+        similarity: Array,
+        cells: Array,
+        chosen: Array | None,
+        *,
+        alone: bool,
+    ) -> tuple[Array, Array]:
+        """Selects the maps of both streams of one template, as `__call__` does."""
+        b, positions, y, x = similarity.shape
+        side = self.cell // STRIDE
         rows, columns = y // side, x // side
         pooled = similarity.reshape(b, positions, rows, side, columns, side).max(axis=(3, 5))
         pooled = pooled.reshape(b, positions, -1)
-        places = pooled.shape[-1]  # of the current frame, as many as a template has positions
-        network = RankNetwork(self.width, name="network") if self.learned_scores else None
 
-        def learn(maps: Array) -> Array | float:  # [..., positions, places] -> [..., positions]
+        def learn(maps: Array) -> Array | float:  # [..., positions, positions] -> [..., positions]
             if network is None:
                 return 0.0
-            # Space is now the template's, each by itself, channels are the current frame's places.
-            learned = network(maps.reshape(-1, rows, columns, places)) * 0.2
+            # Space is now the template's, channels are the current frame's places.
+            learned = network(maps.reshape(-1, rows, columns, positions)) * 0.2
             return learned.reshape(maps.shape[:-1])
 
         rank = rank_alone if self.ranking_rule == "single" else rank_together
-        foreground, background = rank(pooled, cells, learn, positions // places, chosen)
+        foreground, background = rank(pooled, cells, learn, chosen, alone=alone)
         # For pictures of what was ranked; without a collection of intermediates it does nothing.
         self.sow("intermediates", "ranked", (foreground, background))
         return (
@@ -194,40 +177,73 @@ class RankingAttention(nn.Module):
         )
 
 
+def find_speakers(cells: Array, chosen: Array | None) -> tuple[Array, Array]:
+    """For which objects a template has anything to say.
+
+    Args:
+        cells: each object's share of each cell of the template, [b, n, positions].
+        chosen: numbers of the slots to say it for, int [chosen]; None for all.
+
+    Returns:
+        For foreground and background, bool [b, n] or [b, chosen]: an object's foreground is in the
+        templates that show it, and its background in all that show anything.
+    """
+    shown = cells.any(axis=-1)
+    anything = jnp.broadcast_to(shown.any(axis=-1, keepdims=True), shown.shape)
+    if chosen is not None:
+        shown, anything = shown[:, chosen], anything[:, chosen]
+    return shown, anything
+
+
+def take_highest(streams: Sequence[Array], speakers: Sequence[Array]) -> Array:
+    """Joins what several templates give to one stream: the highest value of each rank and place.
+
+    Args:
+        streams: maps of each template, each [b, n, y, x, top_k].
+        speakers: for which objects each template speaks, each bool [b, n].
+
+    Returns:
+        [b, n, y, x, top_k]; zeros for an object that no template speaks for.
+    """
+    spoken = [
+        jnp.where(speaks[..., None, None, None], stream, -jnp.inf)
+        for stream, speaks in zip(streams, speakers, strict=True)
+    ]
+    highest = functools.reduce(jnp.maximum, spoken)
+    return jnp.where(highest == -jnp.inf, 0, highest)
+
+
 def rank_alone(
     pooled: Array,
     cells: Array,
     learn: Callable[[Array], Array | float],
-    templates: int = 1,
     chosen: Array | None = None,
+    *,
+    alone: bool = True,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Scores the maps of each object by itself: the rule of the released one-object models.
 
-    Of a template that does not show the object, its background is the cells that others fill.
+    In a template that does not show the object, its background is the cells that others fill.
 
     Args:
-        pooled: similarity maps, max-pooled to the size of a template, [b, positions, places].
+        pooled: similarity maps, max-pooled to the size of the template, [b, positions, places].
         cells: each object's share of each template cell, [b, n, positions], 0..1.
         learn: the learned part of the scores of maps, [..., positions, places].
-        templates: how many follow one another along the axis of positions.
         chosen: numbers of the slots to score for, int [chosen]; None for all.
+        alone: whether there is no other template, so that nothing is known from elsewhere of an
+            object which this one does not show.
 
     Returns:
         For foreground and background, the scores and the weights of maps, each [b, n, positions].
     """
     own = cells if chosen is None else cells[:, chosen]
     streams = weigh_streams(own, "single")
-    candidate = None
-    if templates > 1:
-        shown = find_shown(own, templates)
-        others = cells.sum(axis=1, keepdims=True) - own >= 0.9
-        background = jnp.where(shown, streams[:, 1], others.astype(streams.dtype))
-        streams = jnp.stack([own, background], axis=1)
-        candidate = jnp.stack([shown, shown | others], axis=1)
+    if not alone:
+        others = (cells.sum(axis=1, keepdims=True) - own >= 0.9).astype(streams.dtype)
+        shown = own.any(axis=-1, keepdims=True)
+        streams = jnp.stack([own, jnp.where(shown, streams[:, 1], others)], axis=1)
     learned = learn(streams[..., None] * pooled[:, None, None])
     scores = streams * pooled.max(axis=-1)[:, None, None] + learned * (streams != 0)
-    if candidate is not None:
-        scores = jnp.where(candidate, scores, -jnp.inf)
     return (scores[:, 0], streams[:, 0]), (scores[:, 1], streams[:, 1])
 
 
@@ -235,20 +251,21 @@ def rank_together(
     pooled: Array,
     cells: Array,
     learn: Callable[[Array], Array | float],
-    templates: int = 1,
     chosen: Array | None = None,
+    *,
+    alone: bool = True,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Scores objects against one another: the rule of the released several-object model.
 
-    The background of an object is all maps of all others, the real background first. Of a template
-    that does not show it, it is those of others alone.
+    The background of an object is all maps of all others, the real background first. In a template
+    that does not show it, it is those of other objects alone.
 
     Args:
         pooled: as in `rank_alone`.
         cells: likewise.
         learn: likewise; it sees the maps once, unmasked.
-        templates: likewise.
         chosen: likewise.
+        alone: likewise.
 
     Returns:
         Scores and weights of the foreground, each [b, n, positions], and of the background, each
@@ -257,23 +274,19 @@ def rank_together(
     b, n, _ = cells.shape
     everything = jnp.concatenate([1 - cells.sum(axis=1, keepdims=True), cells], axis=1)
     scores = everything * (pooled.max(axis=-1) + learn(pooled))[:, None]  # [b, n + 1, positions]
+    own_scores, own = scores[:, 1:], cells
+    numbers = jnp.arange(n)
+    shown = cells.any(axis=-1)  # [b, n]
+    of_others = jnp.broadcast_to(shown[:, None], (b, n, n))
+    of_none = jnp.ones_like(shown) if alone else shown
+    allowed = jnp.concatenate([of_none[..., None], of_others], axis=2)  # [b, n, n + 1]
+    if chosen is not None:
+        numbers, own_scores, own = chosen, own_scores[:, chosen], own[:, chosen]
+        allowed = allowed[:, chosen]
     # An object's own maps and those of empty slots come after all others, and so are never among
     # the best.
-    numbers = jnp.arange(n) if chosen is None else chosen
     rivals = jnp.arange(n + 1) != numbers[:, None] + 1  # [n, n + 1]
-    own_scores, own = scores[:, 1:], cells
-    if templates == 1:
-        present = cells.any(axis=-1)  # [b, n]
-        present = jnp.concatenate([jnp.ones_like(present[:, :1]), present], axis=1)
-        allowed = (rivals & present[:, None])[..., None]  # [b, n, n + 1, 1]
-    else:
-        shown = find_shown(cells, templates)
-        own_scores = jnp.where(shown, own_scores, -jnp.inf)
-        background = shown if chosen is None else shown[:, chosen]
-        others = jnp.broadcast_to(shown[:, None], (b, numbers.size, *shown.shape[1:]))
-        allowed = rivals[..., None] & jnp.concatenate([background[:, :, None], others], axis=2)
-    if chosen is not None:
-        own_scores, own = own_scores[:, chosen], own[:, chosen]
+    allowed = (allowed & rivals)[..., None]
     contest = jnp.where(allowed, scores[:, None], -jnp.inf).reshape(b, numbers.size, -1)
     weights = jnp.where(allowed, everything[:, None], 0).reshape(b, numbers.size, -1)
     return (own_scores, own), (contest, weights)

@@ -7,7 +7,7 @@ import jax
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params
-from ranet_jax.models.ranking import CELL
+from ranet_jax.models.template import CELL
 from ranet_jax.protocol import RELEASED, Protocol
 
 OLD_FIELDS = {"kept": "top_k", "rule": "ranking_rule", "decision": "activation"}
