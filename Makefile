@@ -4,7 +4,7 @@ PYTHON ?= python3
 
 .PHONY: demo demo-train check test test-all clean
 
-demo: .venv/ready
+demo: .venv/package
 	.venv/bin/python -m ranet_jax.demo
 
 demo-train: .venv/ready
@@ -20,10 +20,16 @@ test: check
 
 test-all: check
 	.venv/bin/python -m pytest
+	XLA_FLAGS= .venv/bin/python -m pytest tests/test_optimized.py
 
-.venv/ready: pyproject.toml requirements.txt
+# The package alone, which segments and scores; all else needs what development needs.
+.venv/package: pyproject.toml requirements.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --upgrade pip
+	.venv/bin/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/ready: .venv/package
 	.venv/bin/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 

@@ -5,9 +5,14 @@ layer is computed in float32 as users compute it and compared with float64, by i
 two maps can change places in a ranking. The float64 side is not compiled as a whole: it is NumPy
 where that is one line, else one operation after the other without optimisations. A compiler that
 sums wrongly, as that of jax 0.10.2 does, is found by the size of the difference.
+
+    XLA_FLAGS= python -m pytest tests/test_optimized.py
+
+is how `make test-all` runs it, in a process of its own.
 """
 
 import functools
+import os
 
 import flax.linen as nn
 import jax
@@ -35,7 +40,13 @@ from ranet_jax.models.resnet import Bottleneck
 from ranet_jax.models.template import pool_mask
 from ranet_jax.protocol import build
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        "emitters=false" in os.environ.get("XLA_FLAGS", ""),
+        reason="needs XLA as users have it: make test-all runs it, with XLA_FLAGS empty",
+    ),
+]
 
 H, W = 480, 864
 POSITIONS = (H // 32) * (W // 32)

@@ -49,7 +49,8 @@ if process == 0:
 
 def train_on(path, devices=1, processes=1, accumulate=1):
     """Two steps in float64 on simulated devices, in one or several processes."""
-    flags = f"--xla_force_host_platform_device_count={devices // processes}"
+    flags = os.environ.get("XLA_FLAGS", "")
+    flags += f" --xla_force_host_platform_device_count={devices // processes}"
     port = str(20000 + os.getpid() % 10000)
     running = [
         subprocess.Popen(
