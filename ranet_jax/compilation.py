@@ -95,4 +95,18 @@ def keep_compiled() -> None:
     if is_new:
         remark(f"compiled programs are kept in {folder} for the next start; delete it at any time")
     jax.config.update("jax_compilation_cache_dir", str(folder))
+    _silence_loader()
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _silence_loader() -> None:
+    """Keeps XLA from warning of every program that it reads from the cache.
+
+    On Intel's processors with AVX-512 it takes two habits of its own compiler for instructions that
+    are missing, and speaks of crashes on the very machine that compiled (jax-ml/jax#38445). What
+    jax itself has to say, such as that a GPU is not used, is still said.
+    """
+    level = jax.config.jax_logging_level  # pyright: ignore[reportAttributeAccessIssue]
+    if level in (None, "", "NOTSET"):  # else the user has chosen one
+        jax.config.update("jax_logging_level", "CRITICAL")
+        jax.config.update("jax_logging_level", level)

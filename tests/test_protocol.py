@@ -54,7 +54,7 @@ def test_small_objects_are_seen_and_drawn_at_the_frame_canvas():
     seen = []
 
     class Watch:
-        canvas, activation = network.canvas, network.activation
+        canvas, cell, activation = network.canvas, network.cell, network.activation
 
         def apply(self, variables, *inputs, method=None):
             seen.append(inputs)

@@ -1,8 +1,10 @@
 """What happens when something on the page is pressed."""
 
+import contextlib
 import html
 import shutil
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -122,7 +124,7 @@ class Page:
             layout.position,
             [layout.editor, layout.hint, layout.start],
             trigger_mode="always_last",
-            **hidden,
+            **choosing,
         )
         # A tab sends anew, at every step of any event, whatever is an input of such an event or
         # shows its progress; of the editor that is three pictures. So it is neither: they take the
@@ -142,6 +144,21 @@ class Page:
         visit = self._visits.pop(request.session_hash, None)
         if visit:
             visit.close()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Deletes pictures that an editor sent although no event takes them.
+
+        It does so when its picture is changed from here. Who has just sent a painting may still
+        wait for it to be taken, which is a matter of milliseconds.
+        """
+        latest = time.time() - 5 if self._visits else float("inf")
+        folders = [visit.folder for visit in self._visits.values()]
+        for path in self._folder.rglob("*.png"):
+            with contextlib.suppress(FileNotFoundError):  # taken just now
+                is_taken = any(folder in path.parents for folder in folders)
+                if not is_taken and path.stat().st_mtime < latest:
+                    path.unlink()
 
     def _start_anew(self, request: gr.Request) -> dict:
         """The video was taken back, or is none."""

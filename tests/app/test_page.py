@@ -186,7 +186,7 @@ def test_from_upload_to_download(app, page, tmp_path):
     wait_until_gone(folder)
 
 
-def test_a_frame_is_corrected_and_the_later_ones_follow(page, tmp_path):
+def test_a_frame_is_corrected_and_the_later_ones_follow(app, page, tmp_path):
     send(page, write_clip(tmp_path / "clip.mp4"))
     page.get_by_label("Brush", exact=True).wait_for()
     page.wait_for_timeout(1000)  # until the editor has drawn its picture, which nothing tells
@@ -216,6 +216,8 @@ def test_a_frame_is_corrected_and_the_later_ones_follow(page, tmp_path):
         tracker.step(frame)
     tracker.add(frames[3], after[3])
     np.testing.assert_array_equal(after[4:], [tracker.step(frame) for frame in frames[4:]])
+    page.close()
+    wait_until_gone(app[1])
 
 
 def test_the_example_is_one_click_and_painted(app, page):

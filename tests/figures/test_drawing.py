@@ -30,7 +30,7 @@ def made_up():
     scores[0, 0, 18:] = np.nan
     merged = np.random.default_rng(3).uniform(-1, 1, (1, 2, 20, 36, 4))
     return Inspection(
-        np.array([1]), frames[0], labels, frames[1], labels, similarity, scores, merged
+        np.array([1]), frames[0], labels, frames[1], labels, 32, similarity, scores, merged
     )
 
 

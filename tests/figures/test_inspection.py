@@ -137,14 +137,14 @@ def test_a_pixel_on_no_object_is_refused():
 def test_positions_are_spread_over_the_object_alone():
     labels = np.zeros((H, W), np.uint8)
     labels[32:96, 64:192] = 2
-    chosen = choose_positions(labels, slot=1, count=3)
+    chosen = choose_positions(labels, slot=1, count=3, cell=32)
     inside = [9 * row + column for row in (1, 2) for column in (2, 3, 4, 5)]
     assert (chosen[0], chosen[-1], len(chosen)) == (inside[0], inside[-1], 3)
     assert set(chosen) <= set(inside)
-    assert choose_positions(labels, slot=1, count=99) == inside
+    assert choose_positions(labels, slot=1, count=99, cell=32) == inside
     tiny = np.zeros((H, W), np.uint8)
     tiny[40:45, 40:45] = 1
-    assert choose_positions(tiny, slot=0, count=3) == [10]
+    assert choose_positions(tiny, slot=0, count=3, cell=32) == [10]
 
 
 def test_what_is_done_around_the_network_is_seen():

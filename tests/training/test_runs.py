@@ -126,7 +126,9 @@ def test_sheets_validation_and_workers(undisturbed, tmp_path):
     flags = {"sheet_every": 6, "data.workers": 1, "keep": 1, "save_every": 6}
     flags |= {"validation.every": 6, "validation.count": 1, "validation.frames": 4}
     done = run(work, **flags)
-    assert done.stderr == "", "no word of memory that workers leave behind"
+    # What XLA says of the tests' cache on some processors (jax-ml/jax#38445) is not ours.
+    said = [line for line in done.stderr.splitlines() if "cpu_aot_loader" not in line]
+    assert said == [], "no word of memory that workers leave behind"
     sheets = sorted(path.name for path in (work / "sheets").iterdir())
     assert sheets == ["0000006.png", "0000012.png"]
     lines = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
