@@ -154,7 +154,7 @@ def prepare_torch_gradient(
     theirs = TorchNetwork(network, dtype, layout)
     weights = [tensor.requires_grad_() for tensor in theirs.tensors.values()]
     template, cells, frame, previous, labels = _as_tensors(
-        draw_example(network.model, BATCH), dtype, layout
+        draw_example(network.model, BATCH), network.model.cell, dtype, layout
     )
 
     def run() -> np.ndarray:
