@@ -1,4 +1,4 @@
-"""The network that ships, first leg: image pairs and video pairs mixed, on two cores of a CPU.
+"""The compact network, first leg of what ships: images and videos mixed, on a CPU's two cores.
 
     python -m ranet_jax.data.prepare duts-tr --source DUTS-TR
     python -m ranet_jax.data.prepare ecssd --source ECSSD

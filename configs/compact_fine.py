@@ -1,8 +1,9 @@
-"""The compact network, sixth leg: four times as many kernels, from the weights that ship.
+"""The compact network, sixth leg, which ships: four times as many kernels, from the first leg.
 
     python train.py --config configs/compact_fine.py --workdir runs/compact_fine
 
-Needs: the data of `compact.py`. What it starts from comes with the package.
+Needs: the run of `compact.py` in runs/compact, and its data.
+`--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
 Score: see docs/training.md.
 """
 
@@ -14,11 +15,10 @@ from configs import compact
 def get_config() -> ml_collections.ConfigDict:
     """The recipe: what differs from the first leg."""
     config = compact.get_config()
-    config.init_from = "ranet_jax/weights/compact.safetensors"
+    config.init_from = "runs/compact"
     config.model.name = "compact_fine"
     config.steps = 900
     config.optimizer.learning_rate = 5e-4
-    config.optimizer.backbone_factor = 0.1
     config.optimizer.frozen_stages = 3
     config.optimizer.warmup = 30
     config.validation.every = 300

@@ -4,7 +4,8 @@
 
 In half of the image pairs with a pasted object both are asked for, in the other half one of them
 is, and the other is background. Needs: the run of `compact.py` in runs/compact, and its data.
-`--config.init_from=ranet_jax/weights/compact.safetensors` starts from the weights that ship.
+`--config.init_from=ranet_jax/weights/compact.safetensors --config.model.name=compact_fine` starts
+from the weights that ship.
 Score: not measured; the run was stopped after 104 of its steps.
 """
 

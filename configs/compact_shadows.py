@@ -3,7 +3,8 @@
     python train.py --config configs/compact_shadows.py --workdir runs/compact_shadows
 
 Needs: the run of `compact_in_a_row.py` in runs/compact_in_a_row, and its data.
-`--config.init_from=ranet_jax/weights/compact.safetensors` starts from the weights that ship.
+`--config.init_from=ranet_jax/weights/compact.safetensors --config.model.name=compact_fine` starts
+from the weights that ship.
 Score: see docs/training.md.
 """
 

@@ -95,8 +95,8 @@ def keep_compiled() -> None:
     if is_new:
         remark(f"compiled programs are kept in {folder} for the next start; delete it at any time")
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    _silence_loader()
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    _silence_loader()
 
 
 def _silence_loader() -> None:

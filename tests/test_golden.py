@@ -65,7 +65,7 @@ def run_network(released_file, golden, ranking_rule, template_labels, previous_l
     kernels = jax.jit(functools.partial(network.model.apply, method="template"))(
         variables, template
     )
-    cells = pool_mask(jnp.asarray(split(template_labels, n)))[None]
+    cells = pool_mask(jnp.asarray(split(template_labels, n)), 32)[None]
     apply = jax.jit(functools.partial(network.model.apply, capture_intermediates=True))
     logits, captured = apply(variables, kernels, cells, frame, split(previous_labels, n)[None])
     return kernels, logits, captured["intermediates"], n

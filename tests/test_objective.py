@@ -100,7 +100,7 @@ def test_memory_is_what_the_protocol_remembers():
         probability = find_probability(logits, present, "sigmoid")
         found = choose_labels(jnp.moveaxis(probability, 1, -1), "sigmoid")
         state = start_bank(kernels[0], cells[0], found[0], 2)
-        looked = pool_mask(split_labels(found, 3, jnp.float32))[0]
+        looked = pool_mask(split_labels(found, 3, jnp.float32), 32)[0]
         state = place_template(state, 1, look[0], looked)
         bank = [each[None] for each in line_up(state)]
         later = one["later_frames"][:, 0], one["later_labels"][:, 0]

@@ -155,7 +155,7 @@ def test_correlation_and_cells_are_row_major():
     np.testing.assert_allclose(found[0, 11, 2, 5], kernels[0, 11] @ feature[0, 2, 5], rtol=1e-5)
     mask = np.zeros((64, 96))
     mask[32:48, 64:] = 1
-    np.testing.assert_array_equal(pool_mask(mask), [0, 0, 0, 0, 0, 0.5])
+    np.testing.assert_array_equal(pool_mask(mask, 32), [0, 0, 0, 0, 0, 0.5])
     fine = np.zeros((4, 6))
     fine[2, 4:] = 1
     np.testing.assert_array_equal(pool_mask(mask, 16), fine.ravel())

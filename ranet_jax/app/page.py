@@ -156,8 +156,8 @@ class Page:
         folders = [visit.folder for visit in self._visits.values()]
         for path in self._folder.rglob("*.png"):
             with contextlib.suppress(FileNotFoundError):  # taken just now
-                is_taken = any(folder in path.parents for folder in folders)
-                if not is_taken and path.stat().st_mtime < latest:
+                is_of_visit = any(folder in path.parents for folder in folders)
+                if not is_of_visit and path.stat().st_mtime < latest:
                     path.unlink()
 
     def _start_anew(self, request: gr.Request) -> dict:

@@ -219,7 +219,7 @@ def rank_alone(
     learn: Callable[[Array], Array | float],
     chosen: Array | None = None,
     *,
-    alone: bool = True,
+    alone: bool,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Scores the maps of each object by itself: the rule of the released one-object models.
 
@@ -253,7 +253,7 @@ def rank_together(
     learn: Callable[[Array], Array | float],
     chosen: Array | None = None,
     *,
-    alone: bool = True,
+    alone: bool,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Scores objects against one another: the rule of the released several-object model.
 

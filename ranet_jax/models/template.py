@@ -27,7 +27,7 @@ def split_labels(labels: Array, slots: int, dtype: DTypeLike) -> Array:
     return (labels[..., None, :, :] == numbers).astype(dtype)
 
 
-def pool_mask(mask: Array, cell: int = CELL) -> Array:
+def pool_mask(mask: Array, cell: int) -> Array:
     """Averages masks over the cells of the template.
 
     Args:

@@ -127,14 +127,18 @@ def stretch_entry(params: Any, top_k: int) -> Any:
 
     Returns:
         The same, but for the first convolution of the merge: what the old one had for a rank, it
-        has for all ranks that take its place, in equal shares.
+        has for all ranks that take its place, in equal shares; where fewer are kept, the sum of
+        those that one takes the place of.
     """
     decoder = params["decoder"]
     conv1 = decoder["merge"]["conv1"]
     kernel = np.asarray(conv1["conv"]["kernel"])  # [3, 3, maps, out]
-    ranks = np.arange(top_k) * kernel.shape[2] // top_k
-    shares = np.bincount(ranks, minlength=kernel.shape[2])[ranks]
-    stretched = kernel[:, :, ranks] / shares[:, None].astype(kernel.dtype)
+    count = kernel.shape[2]
+    if top_k < count:
+        stretched = np.add.reduceat(kernel, np.arange(top_k) * count // top_k, axis=2)
+    else:
+        ranks = np.arange(top_k) * count // top_k
+        stretched = kernel[:, :, ranks] / np.bincount(ranks)[ranks, None].astype(kernel.dtype)
     merge = decoder["merge"] | {"conv1": conv1 | {"conv": conv1["conv"] | {"kernel": stretched}}}
     return params | {"decoder": decoder | {"merge": merge}}
 
