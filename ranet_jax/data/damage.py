@@ -27,6 +27,11 @@ class Damage:
         growth: largest radius of the dilation or erosion, over the root of the object's area.
         missing_probability: how often an object lacks a piece.
         missing_size: largest half axis of that piece, an ellipse, as a share of the object's sides.
+        extra_probability: how often an object has pieces beside it that are not its own, as of a
+            network that took its shadow, its reflection or a neighbour for it: one to three, each
+            an ellipse on its rim or a copy of its mask, moved, squeezed and perhaps mirrored.
+        extra_size: largest half axis of an ellipse, as a share of the object's sides, and
+            smallest squeeze of a copy.
     """
 
     spline: float = 0.05
@@ -36,6 +41,8 @@ class Damage:
     growth: float = 0.05
     missing_probability: float = 0.4
     missing_size: float = 0.3
+    extra_probability: float = 0.0
+    extra_size: float = 0.4
 
 
 def _damage_object(
@@ -71,13 +78,39 @@ def _damage_object(
         half = generator.uniform(0, damage.missing_size, 2) * (width, height)
         axes = np.rint(half).astype(int).tolist()
         cv2.ellipse(damaged, (column, row), axes, generator.uniform(0, 180), 0, 360, 0, cv2.FILLED)
+    # Nothing is drawn where nothing can come of it: recipes without extra pieces stay as they were.
+    if damage.extra_probability and generator.random() < strength * damage.extra_probability:
+        for _ in range(generator.integers(1, 4)):
+            damaged |= _draw_extra(damaged, damage.extra_size, generator)
     return damaged, (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+
+
+def _draw_extra(mask: np.ndarray, size: float, generator: np.random.Generator) -> np.ndarray:
+    """Draws a piece beside an object, uint8 [h, w] 0 or 1 as its mask is."""
+    x, y, width, height = cv2.boundingRect(mask)
+    if not width:
+        return mask
+    sides = np.array([width, height])
+    if generator.random() < 0.5:
+        piece = np.zeros_like(mask)
+        rim = np.argwhere(mask != cv2.erode(mask, np.ones((3, 3), np.uint8)))
+        inner = rim if len(rim) else np.argwhere(mask)
+        row, column = map(int, inner[generator.integers(len(inner))])
+        axes = np.rint(generator.uniform(0, size, 2) * sides).astype(int).tolist()
+        return cv2.ellipse(
+            piece, (column, row), axes, generator.uniform(0, 180), 0, 360, 1, cv2.FILLED
+        )
+    squeeze = generator.choice([-1, 1], 2) * generator.uniform(size, 1, 2)
+    centre = np.array([x, y]) + sides / 2
+    shift = centre - squeeze * centre + generator.uniform(-0.8, 0.8, 2) * sides
+    move = np.column_stack([np.diag(squeeze), shift])
+    return cv2.warpAffine(mask, move, mask.shape[::-1], flags=cv2.INTER_NEAREST)
 
 
 def damage_labels(
     labels: np.ndarray, damage: Damage, generator: np.random.Generator, strength: float = 1.0
 ) -> np.ndarray:
-    """Makes a plausible previous mask of a true one: drifted, grown or shrunk, a piece missing.
+    """Makes a plausible previous mask of a true one: drifted, grown or shrunk, a piece missing or more.
 
     Where two objects then overlap, one at random is in front.
 
