@@ -48,11 +48,25 @@ def test_kinds_of_damage():
         assert 0.6 < overlap(shifted != 0, mask != 0) < 1
 
 
+def test_extra_pieces_are_beside_the_object_and_leave_it_whole():
+    mask = Canvas((300, 400), CANVAS).fit_labels(one_object())
+    area = np.count_nonzero(mask)
+    extra = replace(NO_DAMAGE, extra_probability=1)
+    areas = []
+    for seed in range(20):
+        more = damage_labels(mask, extra, np.random.default_rng(seed))
+        assert (more[mask != 0] == 1).all()
+        areas.append(np.count_nonzero(more) / area)
+    assert 1.2 < np.mean(areas) < 2.2 and max(areas) > 1.5
+    never = damage_labels(mask, extra, np.random.default_rng(0), strength=0)
+    np.testing.assert_array_equal(never, mask)
+
+
 def test_tiny_objects_survive_damage():
     mask = np.zeros(CANVAS, np.uint8)
     mask[200, 300] = 1
     mask[479, 863] = 2
-    strong = Damage(missing_probability=1, missing_size=3, growth=2)
+    strong = Damage(missing_probability=1, missing_size=3, growth=2, extra_probability=1)
     for seed in range(20):
         assert set(np.unique(damage_labels(mask, strong, np.random.default_rng(seed)))) == {0, 1, 2}
 

@@ -90,6 +90,29 @@ def test_a_palette_without_black(tmp_path, labels, capsys):
         read(tmp_path / "a.png")
 
 
+def test_a_palette_for_ids_whose_background_is_red(tmp_path, labels, capsys):
+    labels = labels.copy()
+    labels[0], labels[-1] = 1, 2  # objects touch the border
+    image = Image.fromarray(labels, "P")
+    colours = [255, 0, 0, 0, 0, 139, 255, 255, 84]
+    image.putpalette(colours)
+    image.save(tmp_path / "made.png")  # of the image's colours, so that nothing says what 0 is
+    with pytest.raises(
+        InputError, match=r"made\.png has a palette .*may be an object or the backg"
+    ):
+        read(tmp_path / "made.png")
+    image.putpalette([*colours, 0, 255, 0])
+    image.save(tmp_path / "ids.png")
+    np.testing.assert_array_equal(read(tmp_path / "ids.png").labels, labels)
+    assert "ids.png has no black in its palette, which has colours for" in capsys.readouterr().err
+    image.paste(1, (0, 0, image.width, 2))
+    image.paste(1, (0, 0, 2, image.height))
+    image.paste(1, (0, image.height - 2, image.width, image.height))
+    image.save(tmp_path / "around.png")  # 1 is all around, as a background is
+    with pytest.raises(InputError, match=r"around\.png has a palette .*may be an object or the ba"):
+        read(tmp_path / "around.png")
+
+
 def test_colours_without_a_background(tmp_path, labels):
     with pytest.raises(InputError, match="nothing black or transparent"):
         read(save(tmp_path, paint(labels, [(255, 255, 255), (255, 0, 0), (0, 0, 255)])))

@@ -110,7 +110,7 @@ def _draw_extra(mask: np.ndarray, size: float, generator: np.random.Generator) -
 def damage_labels(
     labels: np.ndarray, damage: Damage, generator: np.random.Generator, strength: float = 1.0
 ) -> np.ndarray:
-    """Makes a plausible previous mask of a true one: drifted, grown or shrunk, a piece missing or more.
+    """Makes a plausible previous mask of a true one: drifted, resized, pieces missing or extra.
 
     Where two objects then overlap, one at random is in front.
 

@@ -63,6 +63,16 @@ def pack(colours: np.ndarray) -> np.ndarray:
     return red << 16 | green << 8 | blue
 
 
+def _has_spare_colours(image: Image.Image, indices: np.ndarray) -> bool:
+    """Whether a palette was made for ids: it has colours that nothing in the image has.
+
+    One that was made of an image's colours has no others, or is filled up with black.
+    """
+    colours = read_palette(image)
+    unseen = np.setdiff1d(np.arange(256), indices)
+    return bool((colours[unseen].max(axis=1, initial=0) > _DARK).any())
+
+
 def find_background(
     image: Image.Image, indices: np.ndarray, hidden: np.ndarray, name: str
 ) -> Background:
@@ -97,15 +107,22 @@ def find_background(
             "its colours were taken for the objects",
         )
     border = np.concatenate([indices[0], indices[-1], indices[:, 0], indices[:, -1]])
-    if (border == 0).mean() < _BORDER:
-        raise InputError(
-            f"{name} has a palette whose index 0 ({colour}) may be an object or the background, "
-            "and nothing in it is black; make the background black or transparent"
+    shares = np.bincount(border, minlength=256) / border.size
+    if shares[0] >= _BORDER:
+        return Background(
+            True,
+            f"{name} has no black in its palette; its index 0 ({colour}), which surrounds the "
+            "rest, was taken for the background",
         )
-    return Background(
-        True,
-        f"{name} has no black in its palette; its index 0 ({colour}), which surrounds the rest, "
-        "was taken for the background",
+    if shares.max() < _BORDER and _has_spare_colours(image, indices):
+        return Background(
+            True,
+            f"{name} has no black in its palette, which has colours for more ids than are seen; "
+            f"its index 0 ({colour}) was taken for the background",
+        )
+    raise InputError(
+        f"{name} has a palette whose index 0 ({colour}) may be an object or the background, "
+        "and nothing in it is black; make the background black or transparent"
     )
 
 
