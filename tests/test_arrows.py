@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "ranet_jax"
 
 RANKS = (
-    ("errors", "geometry", "machine", "remarks"),
+    ("errors", "frame_bar", "geometry", "machine", "remarks"),
     ("files", "flags"),
     ("media", "models"),
     ("bank", "data"),

@@ -4,13 +4,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from ranet_jax.data.davis import Sequence
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.checks import read_start
 from ranet_jax.evaluation.selection import Selection
 from ranet_jax.files import replace_folder
+from ranet_jax.frame_bar import FrameBar
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import write_mask
 from ranet_jax.online import OnlineLearner
@@ -30,51 +29,6 @@ class Segmented(NamedTuple):
     failures: dict[str, str]
 
 
-class _Bar:
-    """The progress of a split: the sequence, frames and frames a second without compilation."""
-
-    def __init__(
-        self, segmenter: Segmenter, learner: OnlineLearner | None, sequences: list[Sequence]
-    ) -> None:
-        """Takes what is going to be done, and who knows how long was spent on compiling."""
-        self._compilers = [one for one in (segmenter, learner) if one]
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:.2f} frames/s"),
-            TimeRemainingColumn(),
-        )
-        total = sum(len(sequence.frames) for sequence in sequences)
-        self._task = self._progress.add_task("", total=total, rate=0.0)
-        self._frames = 0
-        self._start = time.perf_counter()
-
-    def begin(self, sequence: Sequence) -> None:
-        """Names the sequence that is begun."""
-        self._name = sequence.name
-        self._progress.update(self._task, description=self._name)
-
-    def name_step(self, step: int) -> None:
-        """Says which step of learning is done."""
-        self._progress.update(self._task, description=f"{self._name}, learned step {step}")
-
-    def count_frame(self) -> None:
-        """Counts a frame."""
-        self._frames += 1
-        elapsed = time.perf_counter() - self._start
-        elapsed -= sum(one.compile_seconds for one in self._compilers)
-        rate = self._frames / max(elapsed, 1e-6)
-        self._progress.update(self._task, advance=1, description=self._name, rate=rate)
-
-    def __enter__(self) -> "_Bar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-
 def segment_split(
     segmenter: Segmenter, learner: OnlineLearner | None, selection: Selection, folder: Path
 ) -> Segmented:
@@ -91,7 +45,7 @@ def segment_split(
     """
     seconds: list[float] = []
     failures = {}
-    with _Bar(segmenter, learner, selection.sequences) as bar:
+    with FrameBar(sum(len(sequence.frames) for sequence in selection.sequences)) as bar:
         for sequence in selection.sequences:
             try:
                 seconds += _segment_sequence(
@@ -114,7 +68,7 @@ def _segment_sequence(
     folder: Path,
     *,
     binary: bool,
-    bar: _Bar,
+    bar: FrameBar,
 ) -> list[float]:
     """Segments a sequence and writes its masks, the first being the given one.
 
@@ -132,10 +86,14 @@ def _segment_sequence(
     Raises:
         InputError: a frame or the mask cannot be used; it is named.
     """
-    bar.begin(sequence)
+    bar.name(sequence.name)
+
+    def name_step(step: int) -> None:
+        bar.name(f"{sequence.name}, learned step {step}")
+
     frame, labels = read_start(sequence, binary=binary)
     try:
-        params = learner.learn(frame, labels, bar.name_step) if learner else None
+        params = learner.learn(frame, labels, name_step) if learner else None
         tracker = segmenter.start(frame, labels, params)
     except InputError as error:
         raise InputError(f"{sequence.masks[0]}: {error}") from None
@@ -151,5 +109,5 @@ def _segment_sequence(
                     raise InputError(f"{path}: {error}") from None
                 seconds.append(time.perf_counter() - start)
             write_mask(unfinished / f"{path.stem}.png", labels)
-            bar.count_frame()
+            bar.count_frame(sequence.name)
     return seconds

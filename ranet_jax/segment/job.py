@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
+from ranet_jax.frame_bar import FrameBar
 from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.video import open_video
 from ranet_jax.online import OnlineLearner
@@ -101,20 +101,11 @@ def _segment(
     masks: Mapping[int, np.ndarray],
 ) -> Outcome:
     """Segments the video behind a progress bar; Ctrl-C ends it with one line."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.2f} frames/s"),
-        TimeRemainingColumn(),
-    )
     ends = [count for count in (video.frame_count, job.max_frames) if count]
-    with Progress(*columns) as progress:
-        task = progress.add_task("compiling", total=min(ends, default=None), rate=0.0)
+    with FrameBar(min(ends, default=None)) as bar:
 
         def report_frame(frame: Frame, mask: np.ndarray) -> None:
-            progress.advance(task)
-            progress.update(task, description=video.name, rate=progress.tasks[0].speed or 0.0)
+            bar.count_frame(video.name)
 
         try:
             return segment_video(
@@ -130,7 +121,7 @@ def _segment(
                 report_frame=report_frame,
             )
         except KeyboardInterrupt:
-            progress.stop()
+            bar.stop()
             remedy = "; --resume goes on" if video.has_end else ""
             print(f"interrupted: finished frames are in {job.out}{remedy}", file=sys.stderr)
             sys.exit(130)
