@@ -1,0 +1,65 @@
+"""What it costs to cut the batch into parts: the compact network's training step, in turn.
+
+    python -m benchmarks.accumulate [--parts 1,2,4] [--rounds 3]
+
+A line for each number of parts: how long a step takes, beside the first of them, and the memory
+that XLA sets aside for what it computes on the way, which is what `config.accumulate` is for.
+"""
+
+import time
+
+import jax
+import numpy as np
+
+from benchmarks.released import draw_example
+from configs import compact_fine
+from ranet_jax.errors import InputError, run_command
+from ranet_jax.flags import FlagParser
+from ranet_jax.machine import describe_machine
+from ranet_jax.training import parallel
+from ranet_jax.training.recipe import make_model
+from ranet_jax.training.state import start_state
+from ranet_jax.training.update import make_update
+
+
+def main() -> None:
+    """The command."""
+    parser = FlagParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", default="1,2,4", help="numbers of parts (default: 1,2,4)")
+    parser.add_argument("--rounds", type=int, default=3, help="timed steps of each (default: 3)")
+    args = parser.parse_args()
+    config = compact_fine.get_config()
+    config.init_from = ""
+    model = make_model(config)
+    batch = parallel.split_over_devices(draw_example(model, config.batch_size))
+    state = start_state(model, config)
+    machine = describe_machine()
+    print(f"machine: {machine['processor']}, jax {jax.__version__} on {jax.default_backend()}")
+    programs, memory = {}, {}
+    for parts in map(int, args.parts.split(",")):
+        if parts < 1 or config.batch_size % parts:
+            raise InputError(f"--parts {parts}: give divisors of {config.batch_size}")
+        config.accumulate = parts
+        start = time.perf_counter()
+        update = parallel.parallelize(make_update(model, config))
+        programs[parts] = update.lower(parallel.replicate(state), batch).compile()
+        memory[parts] = programs[parts].memory_analysis().temp_size_in_bytes
+        print(f"{parts} parts compiled in {time.perf_counter() - start:.1f} s", flush=True)
+    seconds: dict[int, list[float]] = {parts: [] for parts in programs}
+    for _ in range(args.rounds):
+        for parts, run in programs.items():
+            given = parallel.replicate(jax.tree.map(np.array, state))  # a step uses it up
+            start = time.perf_counter()
+            jax.block_until_ready(run(given, batch))
+            seconds[parts].append(time.perf_counter() - start)
+    medians = {parts: float(np.median(taken)) for parts, taken in seconds.items()}
+    first = next(iter(medians.values()))
+    for parts, median in medians.items():
+        print(
+            f"{parts} parts: {median:.2f} s a step (median of {args.rounds}), "
+            f"{median / first:.2f} of the first, {memory[parts] / 2**30:.2f} GiB"
+        )
+
+
+if __name__ == "__main__":
+    run_command(main)
