@@ -167,6 +167,9 @@ class Tracker:
             saved: by `save` of the other tracker.
         """
         self.labels = saved["labels"]
+        if "cells" in saved:  # what was remembered may have made the bank larger
+            templates, slots = saved["cells"].shape[:2]
+            self._step = self._segmenter.compile(slots, templates).step
         # A copy, because `step` uses up its state.
         copied = {name: jnp.array(saved[name]) for name in _STATE if name in saved}
         self._state = dataclasses.replace(self._state, **copied)

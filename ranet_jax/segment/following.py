@@ -136,6 +136,9 @@ def follow(
         elif index < resumed:
             mask = results.read_mask(frame.name)
             if given is not None:
+                # A look is cut to the box of all objects, so they must be where they were.
+                tracker.restore({"labels": results.read_labels(index - 1)})
+                tracker.step(frame.image)
                 tracker.add(frame.image, given)
         else:
             mask = tracker.step(frame.image)

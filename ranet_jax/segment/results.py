@@ -128,7 +128,7 @@ class Results:
             f"before it are kept, {self.finished - index} are segmented anew"
         )
         self._outdated = {row.name for row in self.confidence if row.frame >= index}
-        self.finished, self.saved = index, {"labels": np.asarray(open_image(path))}
+        self.finished, self.saved = index, {"labels": self.read_labels(index - 1)}
 
     def _remove_outdated(self) -> None:
         """Removes the frames that are segmented anew, and notes before that they are missing."""
@@ -220,6 +220,10 @@ class Results:
             Ids, uint8 [h, w].
         """
         return np.asarray(open_image(self._mask_path(name)))
+
+    def read_labels(self, index: int) -> np.ndarray:
+        """Reads `Tracker.labels` of a finished frame, uint8 on the frame canvas."""
+        return np.asarray(open_image(self.folder / _label_path(index)))
 
     def _mask_path(self, name: str) -> Path:
         return self.folder / "masks" / f"{name}.png"

@@ -101,8 +101,10 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(tool, folder, tmp_path, stop):
     assert rows[0] == rows[1]
 
 
-def test_memory_goes_on_as_if_it_had_not_stopped(folder, tmp_path):
-    protocol = Protocol(memory_every=2, memory_confidence=0.5)
+@pytest.mark.parametrize("templates", [2, 4])
+def test_memory_goes_on_as_if_it_had_not_stopped(folder, tmp_path, templates):
+    """A bank of two places is full when the object joins, and grows."""
+    protocol = Protocol(memory_every=2, memory_confidence=0.5, memory_templates=templates)
     tool = Segmenter(ColourNetwork(), {"nothing": np.zeros(1)}, protocol=protocol)
     run(tool, folder, GREEN_JOINS, tmp_path / "whole")
     run(tool, folder, GREEN_JOINS, tmp_path / "out", max_frames=6)

@@ -81,6 +81,14 @@ def test_a_killed_run_goes_on_bit_for_bit(folder, masks, undisturbed, tmp_path):
         assert len(list(open_video(str(copy / "overlay.mp4")))) == COUNT
 
 
+def test_a_look_that_was_added_is_the_same_when_a_run_goes_on(folder, masks, tmp_path):
+    """It is cut to the box of all objects as they were in its frame, which must be found again."""
+    run(folder, masks, tmp_path / "whole", replacing=())
+    run(folder, masks, tmp_path / "out", replacing=(), max_frames=5)
+    assert run(folder, masks, tmp_path / "out", replacing=(), resume=True).segmented == COUNT - 5
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
 def test_ctrl_c_keeps_what_is_finished(folder, masks, undisturbed, tmp_path, monkeypatch):
     number = iter(range(COUNT))
 
