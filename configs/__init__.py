@@ -1,1 +1,1 @@
-"""Recipes: a file each, with its command, its cost and its expected score."""
+"""Recipes: a file each, with its command, its cost and its score; and what several share."""

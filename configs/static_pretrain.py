@@ -30,7 +30,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.init_from = "weights/resnet101"
 
     config.model = ml_collections.ConfigDict()
-    config.model.name = "resnet101"  # or resnet50, resnet152, compact, small
+    config.model.name = "resnet101"  # or resnet50, resnet152, compact, compact_fine, small
     config.model.canvas = (480, 864)  # height and width of the network's input
     config.model.ranking_rule = "single"
     config.model.slots = 1

@@ -181,9 +181,9 @@ def place_template(state: State, number: Array | int, kernels: Array, cells: Arr
 def remember(state: State, kernels: Array, cells: Array, *, every: int, confidence: float) -> State:
     """The memory rule: adds the look of the last frame to the bank every so often.
 
-    Of an object whose mask is not certain nothing is taken, and what is there is nobody's template
-    but for the others, of which it is the background. A template is given up for it only where
-    that leaves every object another one.
+    An object whose mask is not certain gets no new look: the cells where it is are background of
+    the others, and nothing else. A template is given up for the look only where that leaves every
+    object another one.
 
     Args:
         state: after the frame.
@@ -198,7 +198,7 @@ def remember(state: State, kernels: Array, cells: Array, *, every: int, confiden
     """
     cells = cells * (state.confidence >= confidence)[:, None]
     place = choose_place(state.cells, state.order)
-    is_time = (state.waited >= every) & cells.any() & (place.is_free | ~place.is_needed)
+    is_time = (state.waited >= every) & cells.any() & ~place.is_needed
     taken = place_template(state, place.number, kernels, cells)
     return jax.tree.map(lambda new, old: jnp.where(is_time, new, old), taken, state)
 

@@ -5,6 +5,7 @@ import pickle
 import zipfile
 
 import flax.traverse_util
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -116,6 +117,19 @@ def test_imagenet_resnets(tmp_path, depth):
     )
     drawn = init_params(network.model, 0)["decoder"]["logit"]["kernel"]
     np.testing.assert_array_equal(network.params["decoder"]["logit"]["kernel"], drawn)
+
+
+def test_a_resnet_whose_children_are_numbered(tmp_path, capsys):
+    tensors = resnet_tensors(50, extra=False)
+    numbers = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
+    renamed = {"classifier.weight": np.zeros((2, 2048), np.float32)}
+    for name, array in tensors.items():
+        first, _, rest = name.partition(".")
+        renamed[f"features.{numbers[first]}.{rest}"] = array
+    network = import_network(save(tmp_path / "a.safetensors", renamed), "single")
+    assert "the ResNet alone is taken, and 1 tensors are left out" in capsys.readouterr().out
+    expected = import_network(save(tmp_path / "b.safetensors", tensors), "single")
+    jax.tree.map(np.testing.assert_array_equal, network.params, expected.params)
 
 
 def test_all_wrong_names_in_one_message(tmp_path, tensors):

@@ -11,6 +11,9 @@ import numpy as np
 
 from ranet_jax.data.warp import draw_warp, sample_labels
 
+_SQUEEZE = 0.4
+"""Smallest size of a copy of an object, over the object's."""
+
 
 @dataclass(frozen=True)
 class Damage:
@@ -29,9 +32,9 @@ class Damage:
         missing_size: largest half axis of that piece, an ellipse, as a share of the object's sides.
         extra_probability: how often an object has pieces beside it that are not its own, as of a
             network that took its shadow, its reflection or a neighbour for it: one to three, each
-            an ellipse on its rim or a copy of its mask, moved, squeezed and perhaps mirrored.
-        extra_size: largest half axis of an ellipse, as a share of the object's sides, and
-            smallest squeeze of a copy.
+            an ellipse on the rim of what there is, or a copy of that, moved, squeezed and perhaps
+            mirrored. What lies farther away than half of the object's longer side is cut off.
+        extra_size: largest half axis of such an ellipse, as a share of the object's sides.
     """
 
     spline: float = 0.05
@@ -100,7 +103,7 @@ def _draw_extra(mask: np.ndarray, size: float, generator: np.random.Generator) -
         return cv2.ellipse(
             piece, (column, row), axes, generator.uniform(0, 180), 0, 360, 1, cv2.FILLED
         )
-    squeeze = generator.choice([-1, 1], 2) * generator.uniform(size, 1, 2)
+    squeeze = generator.choice([-1, 1], 2) * generator.uniform(_SQUEEZE, 1, 2)
     centre = np.array([x, y]) + sides / 2
     shift = centre - squeeze * centre + generator.uniform(-0.8, 0.8, 2) * sides
     move = np.column_stack([np.diag(squeeze), shift])
@@ -118,7 +121,7 @@ def damage_labels(
         labels: uint8 [h, w] of ids, 0 background.
         damage: how strong.
         generator: source of randomness; equal states give equal masks.
-        strength: factor of it all, 0 (none) to 1.
+        strength: factor of moves, growth and probabilities, 0 (no damage) to 1.
 
     Returns:
         uint8 [h, w] of ids. An object that its own damage would wipe out is left undamaged.

@@ -46,7 +46,12 @@ def _build_parser() -> argparse.ArgumentParser:
     clip.add_argument("--data-dir", type=Path, default=Path("data/DAVIS"), help="the DAVIS folder")
     clip.add_argument("--sequence", required=True)
     frame = FlagParser(add_help=False, parents=[clip])
-    frame.add_argument("--frame", type=int, default=10, help="from 1; all before are segmented too")
+    frame.add_argument(
+        "--frame",
+        type=int,
+        default=10,
+        help="counted from 0, which is given; all before are segmented too (default: 10)",
+    )
     frame.add_argument("--object", type=int, metavar="ID", help="(default: the first)")
 
     parser = FlagParser(

@@ -283,8 +283,8 @@ def rank_together(
     if chosen is not None:
         numbers, own_scores, own = chosen, own_scores[:, chosen], own[:, chosen]
         allowed = allowed[:, chosen]
-    # An object's own maps and those of empty slots come after all others, and so are never among
-    # the best.
+    # An object's own maps and those of empty slots come after all others; where these are fewer
+    # than are taken, they weigh nothing.
     rivals = jnp.arange(n + 1) != numbers[:, None] + 1  # [n, n + 1]
     allowed = (allowed & rivals)[..., None]
     contest = jnp.where(allowed, scores[:, None], -jnp.inf).reshape(b, numbers.size, -1)

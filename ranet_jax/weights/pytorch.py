@@ -81,6 +81,14 @@ UNUSED = {
 """Tensors of the released files that nothing uses, and their shapes."""
 
 
+CHILDREN = {
+    "features.0.": "conv1.",
+    "features.1.": "bn1.",
+    **{f"features.{3 + stage}.": f"layer{stage}." for stage in (1, 2, 3, 4)},
+}
+"""Torchvision's modules by their numbers, where a ResNet became a sequence of its children."""
+
+
 class Place(NamedTuple):
     """Where a PyTorch tensor sits in our parameter tree, and how its axes are turned."""
 
@@ -142,6 +150,21 @@ def _strip_names(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array for name, array in tensors.items() if not name.endswith(STATISTICS)}
 
 
+def _name_children(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The ResNet alone, under torchvision's names, of a network that has it as `features`."""
+    if not any(name.startswith("features.4.0.") for name in tensors):
+        return tensors
+    named = {
+        theirs + name.removeprefix(number): array
+        for name, array in tensors.items()
+        for number, theirs in CHILDREN.items()
+        if name.startswith(number)
+    }
+    if left := len(tensors) - len(named):
+        print(f"of a larger network the ResNet alone is taken, and {left} tensors are left out")
+    return named
+
+
 def _guess_blocks(names: list[str]) -> tuple[int, ...]:
     """The known ResNet whose blocks are nearest to those named; missing ones are reported later."""
     counts = [
@@ -159,7 +182,8 @@ def import_network(path: Path, ranking_rule: str) -> Network:
 
     Args:
         path: a released RANet, or a ResNet-50, 101 or 152 trained on ImageNet under the names of
-            torchvision or timm, whose BatchNorm scales and biases go into instance normalisation.
+            torchvision or timm, whose BatchNorm scales and biases go into instance normalisation;
+            also where a larger network has it as `features`, its children numbered.
         ranking_rule: how the network ranks objects, see `RankingAttention`.
 
     Returns:
@@ -169,7 +193,7 @@ def import_network(path: Path, ranking_rule: str) -> Network:
         InputError: names every missing, extra and misshapen tensor, and those with numbers that are
             not finite.
     """
-    tensors = _strip_names(read_tensors(path))
+    tensors = _name_children(_strip_names(read_tensors(path)))
     unused = {}
     if any(name.startswith(BACKBONE) for name in tensors):
         names = [name.removeprefix(BACKBONE) for name in tensors if name.startswith(BACKBONE)]
