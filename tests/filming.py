@@ -16,11 +16,13 @@ def pictures(count=12, size=(96, 128)):
     return [np.uint8(ramp + 10 * index) for index in range(count)]
 
 
-def film_by_hand(path, frames, *, codec="libx264", form=None, options=None, aspect=None, last=0):
+def film_by_hand(
+    path, frames, *, codec="libx264", form=None, options=None, aspect=None, last=0, pixels="yuv420p"
+):
     """Writes 25 frames a second; `last` are the seconds that the last one stands."""
     h, w = frames[0].shape[:2]
     with av.open(str(path), "w", form, options=options or {}) as container:
-        stream = container.add_stream(codec, 25, width=w, height=h, pix_fmt="yuv420p")
+        stream = container.add_stream(codec, 25, width=w, height=h, pix_fmt=pixels)
         stream.options = {"bf": "0", "g": "8"} if codec == "libx264" else {}
         if aspect:
             stream.codec_context.sample_aspect_ratio = aspect

@@ -248,6 +248,30 @@ def run(monkeypatch, *arguments):
     command.main()
 
 
+def test_what_people_save_as_pth(tmp_path):
+    torch = pytest.importorskip("torch", reason="reading .pth needs torch")
+    tensors = {name: torch.tensor(x) for name, x in resnet_tensors(50, extra=False).items()}
+    named = {name: torch.nn.Parameter(x) for name, x in tensors.items()}  # named_parameters()
+    torch.save(named, tmp_path / "a.pth")
+    assert import_network(tmp_path / "a.pth", "single").model.blocks == RESNET_BLOCKS[50]
+    torch.save(
+        {"a": tensors["conv1.weight"]}, tmp_path / "old.pth", _use_new_zipfile_serialization=False
+    )
+    whole = (tmp_path / "old.pth").read_bytes()
+    for size in range(1, 1000, 97):
+        (tmp_path / "cut.pth").write_bytes(whole[:size])
+        with pytest.raises(InputError, match=r"cut\.pth"):
+            import_network(tmp_path / "cut.pth", "single")
+
+
+def test_a_web_page_in_any_language(tmp_path):
+    page = "\ufeff<!doctype html><title>\u767b\u5f55</title>" + 300 * " "
+    for name in ("a.pth", "a.npz", "a.safetensors"):
+        (tmp_path / name).write_text(page, encoding="utf-8")
+        with pytest.raises(InputError, match=f"{name} is a web page and holds no weights"):
+            import_network(tmp_path / name, "single")
+
+
 def test_commands(tmp_path, monkeypatch, capsys, tensors):
     source = save(tmp_path / "RANet_video_multi.npz", tensors)
     run(monkeypatch, "import", source, tmp_path / "checkpoint")

@@ -4,7 +4,7 @@ import pytest
 
 from ranet_jax.data.davis import SPLITS, find_sequences
 from ranet_jax.errors import InputError
-from ranet_jax.media.listing import list_images, read_lines, sort_images
+from ranet_jax.media.listing import list_images, name_mixture, read_lines, sort_images
 from tests.test_davis import make_tree
 
 
@@ -26,6 +26,22 @@ def test_order_is_that_of_counting(tmp_path):
     assert found[:3] == expected[:3] and set(found) == set(expected)
     assert found.index("frame.png") < found.index("frame2.png") < found.index("frame10.png")
     assert [path.name for path in list_images(tmp_path, (".jpg",))] == ["9.jpg", "10.jpg"]
+
+
+def test_a_link_to_nothing_is_no_gap(tmp_path):
+    (tmp_path / "0.jpg").touch()
+    (tmp_path / "1.jpg").symlink_to(tmp_path / "gone.jpg")
+    with pytest.raises(InputError, match=r"1\.jpg is a link that leads nowhere"):
+        list_images(tmp_path)
+
+
+def test_kinds_that_are_mixed_or_passed_over_are_named(tmp_path):
+    (tmp_path / "0.jpg").touch()
+    assert name_mixture(list_images(tmp_path), tmp_path) is None
+    for name in ("1.heic", "2.HEIC", "mask.png", "notes.txt", "._a.gif"):
+        (tmp_path / name).touch()
+    said = name_mixture(list_images(tmp_path), tmp_path)
+    assert said.startswith(f"{tmp_path} has .jpg, .png, all of which are frames and has .heic, ")
 
 
 def test_numbers_anywhere_in_a_name(tmp_path):

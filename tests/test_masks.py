@@ -1,11 +1,14 @@
 """Masks in every form that paint programs write."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.masks import write_mask
+from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.media.palette import PALETTE
 from ranet_jax.segment.user_masks import read_user_masks
 
@@ -88,6 +91,77 @@ def test_a_palette_without_black(tmp_path, labels, capsys):
     image.save(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"a\.png has a palette .*may be an object or the backgr"):
         read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_values_of_few_bits_are_ids(tmp_path, labels, bits):
+    """Pillow does not write them, and stretches them when it reads them."""
+    labels = np.where(labels, labels + 1, 0).astype(np.uint8)  # 2 and 3, the largest of two bits
+    h, w = labels.shape
+    packed = np.zeros((h, w * bits // 8), np.uint8)
+    for place in range(8 // bits):
+        packed |= labels[:, place :: 8 // bits] << (8 - bits * (place + 1))
+    lines = np.insert(packed, 0, 0, axis=1).tobytes()  # each with its filter, none
+
+    def chunk(name, content):
+        whole = name + content
+        return struct.pack(">I", len(content)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    head = struct.pack(">IIBBBBB", w, h, bits, 0, 0, 0, 0)
+    content = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    np.testing.assert_array_equal(read(tmp_path / "a.png").labels, labels)
+    np.testing.assert_array_equal(read_davis_mask(tmp_path / "a.png"), labels)
+
+
+def test_a_background_that_is_not_0(tmp_path, labels, capsys):
+    with pytest.raises(InputError, match=r"grey values 1, 2, 3 and no 0, so that its background"):
+        read(save(tmp_path, labels + np.uint8(1)))
+    black_on_white = np.where(labels == 1, 0, 255).astype(np.uint8)
+    for pixels in (black_on_white, np.repeat(black_on_white[..., None], 3, axis=-1)):
+        read(save(tmp_path, pixels, f"{pixels.ndim}.png"))
+        line = f"one object of {tmp_path / f'{pixels.ndim}.png'} covers all of its border"
+        assert line in capsys.readouterr().err
+    read(save(tmp_path, labels))
+    assert "border" not in capsys.readouterr().err
+
+
+def test_a_lossy_webp_is_not_taken_for_what_it_was(tmp_path, labels):
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    ellipse = ((y - 20) / 15) ** 2 + ((x - 30) / 22) ** 2 < 1
+    white = np.where(ellipse[..., None], 255, 0).astype(np.uint8).repeat(3, axis=-1)
+    for quality in (50, 75, 90, 95):
+        path = tmp_path / f"{quality}.webp"
+        Image.fromarray(white).save(path, quality=quality)
+        assert set(np.unique(read(path).labels)) == {0, 1}
+        assert ((read(path).labels > 0) == ellipse).mean() > 0.98
+    ids = np.repeat(labels[..., None], 3, axis=-1)
+    Image.fromarray(ids).save(tmp_path / "ids.webp", quality=90)
+    with pytest.raises(InputError, match=r"ids\.webp has .*too soft or too much alike"):
+        read(tmp_path / "ids.webp")
+    Image.fromarray(ids).save(tmp_path / "exact.webp", lossless=True)
+    np.testing.assert_array_equal(read(tmp_path / "exact.webp").labels, labels)
+
+
+def test_a_file_of_several_pictures(tmp_path, labels):
+    pages = [Image.fromarray((labels == one).astype(np.uint8)) for one in (1, 2)]
+    for name in ("a.tif", "a.gif"):
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+        with pytest.raises(InputError, match=r"has 2 pictures, and a mask is one"):
+            read(tmp_path / name)
+
+
+def test_many_tiny_objects_of_our_own_are_kept(tmp_path):
+    """Down to two pixels square: in DAVIS's colours they are surely ids."""
+    for side in (2, 3):
+        mask = np.zeros((120, 160), np.uint8)
+        for one in range(30):
+            size = 12 if one < 10 else side
+            y, x = 20 * (one // 6), 25 * (one % 6)
+            mask[y : y + size, x : x + size] = one + 1
+        write_mask(tmp_path / f"{side}.png", mask)
+        found = read_user_masks({0: tmp_path / f"{side}.png"}, mask.shape)[0]
+        np.testing.assert_array_equal(found.labels, mask)
 
 
 def test_a_palette_for_ids_whose_background_is_red(tmp_path, labels, capsys):

@@ -61,6 +61,26 @@ def test_a_file_that_was_cut_off_keeps_what_it_has(tmp_path, name, share):
         assert abs(missing - (COUNT - count)) <= 2
 
 
+OLDER = {"a.gif": "gif", "a.wmv": "wmv2", "a.flv": "flv", "a.mxf": "mpeg2video"}
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_formats_that_say_less(tmp_path, name):
+    """Where they are cut is not seen by their frames: the rest may be a video by itself."""
+    pixels = "rgb8" if name == "a.gif" else "yuv420p"
+    film_by_hand(tmp_path / name, noisy(COUNT), codec=OLDER[name], pixels=pixels)
+    assert len(list(open_video(str(tmp_path / name)))) == COUNT
+    whole = (tmp_path / name).read_bytes()
+    for share in (0.5, 0.8, 0.97):
+        (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
+        frames = []
+        with pytest.raises(InputError, match=r"missing|is damaged"):
+            for frame in open_video(str(tmp_path / name)):
+                frames.append(frame)
+        # The first frames take most room, and the index of a WMV, which is its end, needs none.
+        assert share * COUNT / 3 < len(frames) < COUNT + (name == "a.wmv")
+
+
 def test_a_fraction_of_a_second_is_missed(tmp_path):
     """At 100 frames a second, ten are a tenth of it."""
     film(tmp_path / "a.mp4", noisy(COUNT), times=[10 * index for index in range(COUNT)])

@@ -153,6 +153,20 @@ def test_ids_cannot_be_kept_in_a_jpeg():
         decode_mask(encode(Image.fromarray(draw(3) * 80), "jpeg"))
 
 
+def test_foreground_of_what_was_cut_out():
+    """A photograph with its background taken away; one with it is no mask."""
+    noise = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+    photograph = cv2.GaussianBlur(noise, (9, 9), 0)
+    cut = np.dstack([photograph, np.where(draw(1) > 0, 255, 0).astype(np.uint8)])
+    np.testing.assert_array_equal(read_foreground(encode(Image.fromarray(cut))), draw(1) > 0)
+    with pytest.raises(InputError, match="too soft or too much alike"):
+        read_foreground(encode(Image.fromarray(photograph)))
+    brush = np.asarray(WHITE.filter(BLUR(3)))
+    on_nothing = np.dstack([np.full((*SIZE, 3), 255, np.uint8), brush])
+    found = read_foreground(encode(Image.fromarray(on_nothing)))
+    np.testing.assert_array_equal(found, brush > 127)
+
+
 def test_foreground_of_soft_masks():
     soft = WHITE.filter(BLUR(3))
     for file in (encode(soft), encode(soft.convert("RGB")), encode(soft, "jpeg")):

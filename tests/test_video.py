@@ -230,6 +230,17 @@ def test_animated_images(tmp_path, name):
             np.testing.assert_array_equal(frame.image, expected)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
+def test_an_animation_that_was_cut_off(tmp_path, share):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    first, *rest = (Image.fromarray(one) for one in noise)
+    first.save(tmp_path / "a.png", save_all=True, append_images=rest)
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match=r"a\.png c.* copy the file again or convert it"):
+        list(open_video(str(tmp_path / "a.png")))
+
+
 def test_an_image_that_does_not_move(tmp_path):
     animated(1)[0].save(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"a\.png is a single image; give a video, or a folder"):

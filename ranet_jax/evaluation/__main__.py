@@ -10,6 +10,7 @@ from pathlib import Path
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation import ytvos
+from ranet_jax.evaluation.checks import check_out
 from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.flags import FlagParser
@@ -78,7 +79,9 @@ def _evaluate_ytvos(args: argparse.Namespace, out: Path) -> None:
     """Evaluates a split of YouTube-VOS, whose objects appear in the middle of videos."""
     if args.max_frames or args.online_steps:
         raise InputError("--max-frames and --online-steps are for DAVIS; leave them out for ytvos")
-    clips = ytvos.find_clips(args.data_dir or Path("data/YouTube-VOS/valid"), args.sequences)
+    data_dir = args.data_dir or Path("data/YouTube-VOS/valid")
+    clips = ytvos.find_clips(data_dir, args.sequences)
+    check_out(out, data_dir, [] if args.results else [clip.name for clip in clips])
     segmenter = None
     if not args.results:
         segmenter = Segmenter.from_network(choose_network(args), args.precision)

@@ -1,5 +1,6 @@
 """What can be known to be wrong before hours of work, and before anything old is replaced."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +15,25 @@ from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.tracker import find_ids
 
 
-def check_out(out: Path, selection: Selection) -> None:
+def check_out(out: Path, data_dir: Path, names: Iterable[str]) -> None:
     """Refuses a place where results would replace something else than results.
 
     Args:
         out: where they are to go; need not exist.
-        selection: what they will be of.
+        data_dir: folder of the data set.
+        names: of the sequences that they will be of.
 
     Raises:
         InputError: it lies inside the data set, it is a file, or a sequence's folder in it holds
             what is no mask.
     """
     for part in ("Annotations", "JPEGImages"):
-        if out.resolve().is_relative_to((selection.data_dir / part).resolve()):
-            raise InputError(
-                f"--out {out} lies inside {selection.data_dir / part}; choose another folder"
-            )
+        if out.resolve().is_relative_to((data_dir / part).resolve()):
+            raise InputError(f"--out {out} lies inside {data_dir / part}; choose another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; choose a folder")
-    for sequence in selection.sequences:
-        folder = out / sequence.name
+    for name in names:
+        folder = out / name
         foreign = [
             path for path in folder.glob("*") if path.suffix != ".png" and not is_hidden(path)
         ]

@@ -123,7 +123,7 @@ def _check(
     print(f"{selection.split_name}: {len(selection.sequences)} sequences of {selection.data_dir}")
     annotations = selection.data_dir / "Annotations" / "480p"
     print(f"annotations: {annotations} (by the rules of {split.year}: {rule})")
-    check_out(out, selection)
+    check_out(out, selection.data_dir, [sequence.name for sequence in selection.sequences])
     return _leave_out(find_unusable(selection, results), selection, {})
 
 

@@ -39,7 +39,12 @@ def open_animation(path: Path) -> Video:
             raise InputError(
                 f"{path} is a single image; give a video, or a folder of frames or a glob in quotes"
             )
-        durations = [_find_duration(picture) for picture in ImageSequence.Iterator(image)]
+        try:
+            durations = [_find_duration(picture) for picture in ImageSequence.Iterator(image)]
+        except (EOFError, OSError, SyntaxError, ValueError) as error:
+            raise InputError(
+                f"{path} cannot be read to its end ({error}); copy the file again or convert it"
+            ) from None
     size = (first.height, first.width)
 
     def read() -> Generator[Frame, None, None]:

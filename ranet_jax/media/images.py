@@ -13,6 +13,7 @@ from ranet_jax.errors import InputError
 _DAMAGE = (SyntaxError, ValueError, EOFError, OverflowError, struct.error)
 _BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF")
+_STRETCHED = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey values of few bits
 
 
 class Depth(NamedTuple):
@@ -22,11 +23,13 @@ class Depth(NamedTuple):
         bits: of a value, where there are more than 8.
         white: the value of white; 0 where the file does not say.
         is_reduced: whether Pillow has dropped the lower 8 of 16 bits.
+        step: what Pillow has made of 1, where a grey value has 2 or 4 bits; otherwise 1.
     """
 
     bits: int
     white: int
     is_reduced: bool
+    step: int
 
 
 def open_image(path: Path | BinaryIO) -> Image.Image:
@@ -37,7 +40,8 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
 
     Returns:
         The image in the mode it is stored in, the right way up: a camera's note of how it was held
-        (EXIF) is obeyed. `format` is that of the file. Of an animation, the first picture.
+        (EXIF) is obeyed. `format` is that of the file. Of several pictures the first, and
+        `info["pictures"]` is their number; `info["is_lossy"]` says what a WebP is.
 
     Raises:
         InputError: the file is missing, damaged, no image, or so large that it must be a trap.
@@ -46,8 +50,12 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
     try:
         image = Image.open(path)
         # Pillow reduces 16-bit colours without a word.
-        is_reduced = any(";16" in str(tile.args) for tile in image.tile)
+        raw = " ".join(str(tile.args) for tile in image.tile)
+        pictures = getattr(image, "n_frames", 1)
         image.load()
+        image.info["pictures"] = pictures
+        if image.format == "WEBP":
+            image.info["is_lossy"] = _is_lossy_webp(path)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except UnidentifiedImageError:
@@ -71,9 +79,32 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
     # What a turned copy has lost.
     upright.format = image.format
     upright.info["depth"] = Depth(
-        _first(tags.get(_BITS_PER_SAMPLE, 16)), _first(tags.get(_MAX_SAMPLE_VALUE, 0)), is_reduced
+        _first(tags.get(_BITS_PER_SAMPLE, 16)),
+        _first(tags.get(_MAX_SAMPLE_VALUE, 0)),
+        ";16" in raw,
+        next((step for mode, step in _STRETCHED.items() if mode in raw), 1),
     )
     return upright
+
+
+def _is_lossy_webp(file: Path | BinaryIO) -> bool:
+    """Whether a WebP has a picture of the lossy kind, a chunk "VP8 "."""
+    if isinstance(file, Path):
+        content = file.read_bytes()
+    else:
+        file.seek(0)
+        content = file.read()
+    place = 12  # after "RIFF", its length and "WEBP"
+    while place + 8 <= len(content):
+        name = content[place : place + 4]
+        if name == b"VP8 ":
+            return True
+        if name == b"ANMF":  # a picture of an animation, whose chunks are inside
+            place += 24
+            continue
+        length = int.from_bytes(content[place + 4 : place + 8], "little")
+        place += 8 + length + length % 2
+    return False
 
 
 def _first(value: Any) -> int:
@@ -91,7 +122,7 @@ def _turn(image: Image.Image) -> Image.Image:
 
 def is_lossy(image: Image.Image) -> bool:
     """Whether the pixels of an opened image may differ from those that were saved."""
-    return image.format in _LOSSY
+    return image.info.get("is_lossy", image.format in _LOSSY)
 
 
 def read_frame(path: Path | BinaryIO, *, in_series: bool = False) -> np.ndarray:
@@ -168,7 +199,8 @@ def find_white(image: Image.Image, name: str, *, in_series: bool = False) -> flo
         if not (np.isfinite(values).all() and values.min() >= 0 and brightest <= 1):
             raise _unclear(name, f"numbers from {values.min():g} to {brightest:g}, not 0 to 1")
         return 1.0
-    bits, white, _ = image.info["depth"]
+    depth = image.info["depth"]
+    bits, white = depth.bits, depth.white
     if 255 < white < 65535 and brightest <= white:
         return white
     if bits < 16:

@@ -8,8 +8,21 @@ from pathlib import Path
 
 from ranet_jax.errors import InputError
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (
+    ".bmp",
+    ".jfif",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
 """Files that are images; whatever else lies in a folder is passed over."""
+
+_PASSED_OVER = (".avif", ".gif", ".heic", ".heif", ".jp2")  # images that are not read as frames
 
 
 def list_images(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> list[Path]:
@@ -37,14 +50,37 @@ def sort_images(paths: Iterable[Path], suffixes: Iterable[str] = IMAGE_SUFFIXES)
 
     Returns:
         The images.
+
+    Raises:
+        InputError: one of them is a link to nothing.
     """
     suffixes = tuple(suffixes)
-    images = [
-        path
-        for path in paths
-        if path.suffix.lower() in suffixes and not is_hidden(path) and path.is_file()
-    ]
-    return sorted(images, key=_count)
+    named = [path for path in paths if path.suffix.lower() in suffixes and not is_hidden(path)]
+    for path in named:
+        if path.is_symlink() and not path.exists():
+            raise InputError(f"{path} is a link that leads nowhere; mend it, or take it away")
+    return sorted((path for path in named if path.is_file()), key=_count)
+
+
+def name_mixture(images: Iterable[Path], folder: Path) -> str | None:
+    """What to say of a folder whose images may not all be frames of one video.
+
+    Args:
+        images: of the folder.
+        folder: that they are in.
+
+    Returns:
+        A line that names the kinds that are mixed, and those that are passed over; None where
+        there is one kind alone.
+    """
+    kinds = sorted({path.suffix.lower() for path in images})
+    others = sorted({path.suffix.lower() for path in folder.iterdir() if not is_hidden(path)})
+    passed = [one for one in others if one in _PASSED_OVER]
+    mixed = f"has {', '.join(kinds)}, all of which are frames" if len(kinds) > 1 else ""
+    over = f"has {', '.join(passed)}, which are passed over" if passed else ""
+    if not mixed and not over:
+        return None
+    return f"{folder} {' and '.join(filter(None, (mixed, over)))}; choose by a glob such as '*.jpg'"
 
 
 def is_hidden(path: Path) -> bool:

@@ -8,7 +8,7 @@ from PIL import Image
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import find_white, is_lossy
 from ranet_jax.media.palette import find_background, is_davis, pack, read_palette
-from ranet_jax.media.rims import FEW, Settled, settle_rims
+from ranet_jax.media.rims import FEW, Settled, is_smoothed, settle_rims
 
 MAX_OBJECTS = 255
 """Ids beside the background that a mask of bytes has room for."""
@@ -57,11 +57,29 @@ def decode_kind(image: Image.Image, name: str) -> Mask:
         SoftMaskError: it has no edges.
         InputError: it cannot be known what is an object.
     """
+    pictures = image.info.get("pictures", 1)
+    if pictures > 1 and image.format != "MPO":  # a camera's JPEG brings a small copy of itself
+        raise InputError(
+            f"{name} has {pictures} pictures, and a mask is one; save the one that is meant as PNG"
+        )
     if image.mode in ("P", "PA"):
-        return _decode_palette(image, name)
-    if image.mode in _GREY or image.mode.startswith("I"):
-        return _decode_grey(image, name)
-    return _decode_colours(image, name)
+        mask = _decode_palette(image, name)
+    elif image.mode in _GREY or image.mode.startswith("I"):
+        mask = _decode_grey(image, name)
+    else:
+        mask = _decode_colours(image, name)
+    return mask._replace(remarks=mask.remarks + _describe_border(mask.labels, name))
+
+
+def _describe_border(labels: np.ndarray, name: str) -> tuple[str, ...]:
+    """What to say of an object that is all around, as a background is."""
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    if not border[0] or (border != border[0]).any() or (labels == border[0]).all():
+        return ()
+    return (
+        f"one object of {name} covers all of its border, as a background does; if it is the "
+        "background, make it 0 or black",
+    )
 
 
 def _decode_grey(image: Image.Image, name: str) -> Mask:
@@ -81,6 +99,9 @@ def _decode_grey(image: Image.Image, name: str) -> Mask:
     if not values.any() and (alpha == 0).any():
         return _decode_alpha(alpha, name)
     lossy = is_lossy(image)
+    step = image.info["depth"].step
+    if step > 1 and (values % 255).any():  # else black and white
+        values = values // step
     settled = _settle(values[..., None], name, "grey values", lossy=lossy)
     labels, remarks = settled.pixels[..., 0], _describe_moved(settled, name)
     found = _list(labels)
@@ -99,6 +120,11 @@ def _decode_grey(image: Image.Image, name: str) -> Mask:
         return Mask(labels, "black and white", white, lossy, remarks)
     if found and found[-1] > 255:
         raise _out_of_range(name, found[-1])
+    if len(found) > 1 and labels.all():
+        raise InputError(
+            f"{name} has the grey values {_join(found)} and no 0, so that its background is not "
+            "known; make it 0"
+        )
     if VOID in found and settled.moved:
         raise InputError(
             f"{name} has soft edges and the values {_join(found)}, of which 255 may be an object "
@@ -119,7 +145,10 @@ def _decode_palette(image: Image.Image, name: str) -> Mask:
     used = np.unique(indices)
     palette = read_palette(image)
     palette[0] = 0
-    if is_davis(image) or np.unique(pack(palette[used])).size < used.size:
+    if is_davis(image) and not is_smoothed(indices):
+        settled = Settled(indices[..., None], 0)  # surely ids, down to objects of a pixel
+        labels = indices
+    elif is_davis(image) or np.unique(pack(palette[used])).size < used.size:
         settled = _settle(indices[..., None], name, "palette entries")
         labels = settled.pixels[..., 0]
     else:
@@ -146,8 +175,7 @@ def _decode_colours(image: Image.Image, name: str, remarks: tuple[str, ...] = ()
     colours[alpha == 0] = 0
     if not colours.any() and (alpha == 0).any():
         return _decode_alpha(alpha, name, remarks)
-    many = np.unique(pack(colours)).size > FEW + 1
-    lossy = is_lossy(image) or (image.format == "WEBP" and many)
+    lossy = is_lossy(image)
     soft_alpha = np.unique(alpha[(alpha > 0) & (alpha < 255)]).size > 2
     if soft_alpha:  # a soft brush on nothing: as it looks on black
         alpha = alpha[..., None].astype(np.int32)

@@ -18,6 +18,7 @@ from ranet_jax.media.palette import PALETTE, is_davis, name_davis_colours
 from ranet_jax.media.rims import find_inner
 from ranet_jax.remarks import remark
 
+_NEARLY_GREY = 16  # by which the channels of a grey mask that was a JPEG differ
 _EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
@@ -106,7 +107,8 @@ def read_foreground(file: Path | BinaryIO) -> np.ndarray:
     """Reads a mask as foreground and background, as masks of still images are.
 
     Those of saliency sets are grey from 0 to 255 with values in between along the edges, or all
-    over: what is brighter than 127 is foreground. In any other mask each object is.
+    over: what is brighter than 127 is foreground. Of an image that was cut out it is what is not
+    transparent. In any other mask each object is.
 
     Args:
         file: its path, or the file opened.
@@ -115,13 +117,13 @@ def read_foreground(file: Path | BinaryIO) -> np.ndarray:
         uint8 array [h, w] of 0 and 1.
 
     Raises:
-        InputError: as `decode_mask` does.
+        InputError: as `decode_mask` does; so a photograph is refused.
         OSError: the system does not let it be read.
     """
     image = open_image(file)
     colours = np.asarray(image.convert("RGBA")) if image.mode in _EIGHT_BITS else None
     if colours is not None and (colours[..., :3] == colours[..., :1]).all():
-        grey = np.where(colours[..., 3] == 0, 0, colours[..., 0])
+        grey = np.rint(colours[..., 0] * (colours[..., 3] / 255)).astype(np.uint8)
         is_constant = grey.min() == grey.max()
         if is_constant or (grey.max() == 255 and not find_inner(grey) - {0, 255}):
             return (grey > 127).astype(np.uint8)
@@ -130,7 +132,12 @@ def read_foreground(file: Path | BinaryIO) -> np.ndarray:
     except SoftMaskError:
         if colours is None:
             raise
-        return ((colours[..., :3].max(-1) > 127) & (colours[..., 3] > 0)).astype(np.uint8)
+        alpha, lightness = colours[..., 3], colours[..., :3].astype(np.int32)
+        if alpha.min() == 0 and alpha.max() == 255:
+            return (alpha > 127).astype(np.uint8)
+        if np.ptp(lightness, axis=-1).max() > _NEARLY_GREY:
+            raise
+        return ((lightness.max(-1) > 127) & (alpha > 0)).astype(np.uint8)
     labels = name_davis_colours(mask.labels) if mask.kind == "colours" else mask.labels
     labels = mask.labels != 0 if labels is None else labels
     return ((labels != 0) & (labels != VOID)).astype(np.uint8)

@@ -2,11 +2,13 @@
 
 FFmpeg takes a file that was cut off for one that just ends. How many frames there should be, or how
 many bytes, stands in its container: in an index (MP4, MOV), a header (IVF), the length of the
-outermost element (Matroska, WebM, AVI, fragmented MP4), a duration (FLV), or a page that is marked
-as the last (Ogg). Formats made for broadcast (MPEG-TS, MPEG-PS) promise nothing.
+outermost element (Matroska, WebM, AVI, fragmented MP4) or of the file (FLV, WMV), or what comes
+last in every such file (Ogg, GIF, MXF). Formats made for broadcast (MPEG-TS, MPEG-PS) promise
+nothing.
 """
 
 import os
+import struct
 from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
@@ -14,7 +16,10 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-_KEPT_WHOLE = ("mov", "matroska", "avi", "flv", "ivf", "mxf", "nut")
+_KEPT_WHOLE = ("mov", "matroska", "asf", "avi", "flv", "ivf", "mxf", "nut")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_FLV_SIZE = b"\0\x08filesize\0"  # the name of a number, and that it is one
+_MXF_FOOTER = bytes.fromhex("060e2b34020501010d0102010104")
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
@@ -163,7 +168,38 @@ def _measure_pages(file: BinaryIO, size: int) -> int:
     return end if is_last else max(end, size + 1)
 
 
+def _measure_gif(file: BinaryIO, size: int) -> int:
+    """The size of a GIF that ends with its trailer, and more where it does not."""
+    file.seek(max(0, size - 1024))
+    return size if file.read().rstrip(b"\0").endswith(b";") else size + 1
+
+
+def _read_flv_size(file: BinaryIO, size: int) -> int:
+    """The size that an FLV says it has, in its first tag; 0 where it does not say."""
+    head = file.read(4096)
+    place = head.find(_FLV_SIZE)
+    number = head[place + len(_FLV_SIZE) :][:8]
+    return int(struct.unpack(">d", number)[0]) if place >= 0 and len(number) == 8 else 0
+
+
+def _read_asf_size(file: BinaryIO, size: int) -> int:
+    """The size that a WMV says it has, in its file properties; 0 where it does not say."""
+    head = file.read(65536)
+    place = head.find(_ASF_PROPERTIES)
+    return int.from_bytes(head[place + 40 : place + 48], "little") if place >= 0 else 0
+
+
+def _measure_partitions(file: BinaryIO, size: int) -> int:
+    """The size of an MXF that has a footer, and more where it has none."""
+    file.seek(max(0, size - (1 << 26)))
+    return size if _MXF_FOOTER in file.read() else size + 1
+
+
 _LENGTHS = {
+    "asf": _read_asf_size,
+    "flv": _read_flv_size,
+    "gif": _measure_gif,
+    "mxf": _measure_partitions,
     "mov": _measure_boxes,
     "avi": _measure_chunks,
     "matroska": _measure_segment,

@@ -82,6 +82,30 @@ def settle_rims(pixels: np.ndarray, *, lossy: bool) -> Settled | None:
     return settled
 
 
+def is_smoothed(ids: np.ndarray) -> bool:
+    """Whether values that are said to be ids are rather those of a mask that was smoothed.
+
+    Ids follow one another. What was smoothed has values all over, or many that have no inside and
+    lie between their neighbours.
+
+    Args:
+        ids: integers [h, w], 0 is background.
+
+    Returns:
+        Whether they are.
+    """
+    counts = np.bincount(ids.ravel())
+    inner = np.bincount(ids[_find_flat(ids)], minlength=counts.size)
+    full = inner >= np.maximum(1, _SOME * counts)
+    loose = (~full)[ids]
+    if not loose.any():
+        return False
+    if counts.size > 2 * np.count_nonzero(counts):
+        return True
+    between = _find_between(ids[..., None])
+    return bool(between[loose].mean() > _TOUCHED)
+
+
 def find_inner(values: np.ndarray) -> set[int]:
     """The values of a mask that have an inside.
 

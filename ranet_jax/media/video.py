@@ -13,7 +13,13 @@ from ranet_jax.media.animation import is_animation, open_animation
 from ranet_jax.media.film import open_film
 from ranet_jax.media.frames import Frame, Video, check_size
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.listing import IMAGE_SUFFIXES, check_stems, list_images, sort_images
+from ranet_jax.media.listing import (
+    IMAGE_SUFFIXES,
+    check_stems,
+    list_images,
+    name_mixture,
+    sort_images,
+)
 from ranet_jax.remarks import remark
 
 IMAGE_RATE = Fraction(24)
@@ -43,6 +49,8 @@ def open_video(source: str) -> Video:
         images = list_images(path)
         if not images:
             raise InputError(f"{source} has no frames; it must hold {', '.join(IMAGE_SUFFIXES)}")
+        if mixture := name_mixture(images, path):
+            remark(mixture)
         return _open_images(source, images)
     if path.exists():
         return open_animation(path) if is_animation(path) else open_film(source)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.listing import is_hidden
+from ranet_jax.remarks import remark
 
 
 class Entry(NamedTuple):
@@ -91,17 +92,26 @@ def pair_folders(videos: Path, masks: Path) -> list[Entry]:
     for folder in (videos, masks):
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder; --masks takes one, and a folder of videos")
+    named = [(_name_video(path), path) for path in sorted(videos.iterdir()) if not is_hidden(path)]
+    names = {name for name, _ in named}
     images: dict[str, Path] = {}
     for image in sorted(masks.iterdir()):
         if not is_hidden(image):
             if image.stem in images:
                 raise InputError(f"{image} and {images[image.stem]} are masks of one video")
             images[image.stem] = image
-    names = [path for path in sorted(videos.iterdir()) if not is_hidden(path)]
-    entries = [
-        Entry(path.stem, str(path), {0: images[path.stem]}) for path in names if path.stem in images
-    ]
+    alone = [path.name for name, path in named if name not in images]
+    alone += [image.name for name, image in images.items() if name not in names]
+    if alone and names & images.keys():
+        some = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")
+        remark(f"{len(alone)} videos or masks have no partner and are left out: {some}")
+    entries = [Entry(name, str(path), {0: images[name]}) for name, path in named if name in images]
     return _check_entries(entries, videos)
+
+
+def _name_video(path: Path) -> str:
+    """The name that a video's mask and results have: a folder's may have dots in it."""
+    return path.name if path.is_dir() else path.stem
 
 
 def _check_entries(entries: list[Entry], where: Path) -> list[Entry]:
@@ -136,7 +146,9 @@ def run_all(entries: Iterable[Entry], run: Callable[[Entry], str]) -> None:
         print(f"--- {entry.name}")
         try:
             lines.append(f"{entry.name}: {run(entry)}")
-        except InputError as error:
+        except (InputError, OSError) as error:
+            if isinstance(error, OSError) and error.strerror is None:
+                raise
             lines.append(f"{entry.name}: {error}")
             failed.append(entry.name)
     print("---", *lines, sep="\n")

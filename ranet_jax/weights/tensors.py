@@ -1,6 +1,7 @@
 """Files of named tensors: PyTorch's, safetensors and npz."""
 
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     readers = {
         ".pth": _read_torch,
         ".pt": _read_torch,
-        ".safetensors": safetensors.numpy.load_file,
+        ".safetensors": _read_safetensors,
         ".npz": _read_npz,
     }
     if path.suffix not in readers:
@@ -54,13 +55,23 @@ def _check_binary(path: Path) -> None:
         head = file.read(200)
     if not head:
         raise InputError(f"{path} is empty; download it again")
-    text = " ".join(head.decode("ascii", "ignore").split())
-    if head.isascii() and text.isprintable():
+    text = " ".join(head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "ignore").split())
+    if text.startswith("<") or (head.isascii() and text.isprintable()):
         kind = "a web page" if text.startswith("<") else "a text"
         raise InputError(
             f"{path} is {kind} and holds no weights (it begins with {text[:40]!r}); download it "
             "again"
         )
+
+
+def _read_safetensors(path: Path) -> Mapping[str, np.ndarray]:
+    """Reads safetensors, of which NumPy does not know all kinds of numbers."""
+    try:
+        return safetensors.numpy.load_file(path)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} has numbers of a kind that is not read here ({error}); save it as float32"
+        ) from None
 
 
 def _read_npz(path: Path) -> Mapping[str, np.ndarray]:
@@ -94,8 +105,8 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         ) from None
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (pickle.UnpicklingError, RuntimeError, IndexError, struct.error) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{path} is not a plain file of tensors, and nothing else is ever loaded ({reason}); "
             "save model.state_dict() instead of the model"
@@ -104,7 +115,8 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict) or not all(torch.is_tensor(x) for x in loaded.values()):
         raise InputError(f"{path} holds no dictionary of tensors; save model.state_dict() into it")
-    return {name: tensor.float().numpy() for name, tensor in loaded.items()}
+    # Parameters bring their gradient along, and a sparse tensor is one of numbers, too.
+    return {name: tensor.detach().to_dense().float().numpy() for name, tensor in loaded.items()}
 
 
 def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:

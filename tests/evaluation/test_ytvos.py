@@ -97,6 +97,19 @@ def test_objects_join_where_they_appear_and_are_scored_after(run, tmp_path):
     assert worse["large_1"] == scores["objects"]["large_1"]
 
 
+@pytest.mark.parametrize("part", ["JPEGImages", "Annotations"])
+def test_results_never_replace_the_data_set(run, tmp_path, part):
+    root = make(tmp_path / "data", whole=False)
+    before = {path: path.read_bytes() for path in root.rglob("*.*")}
+    with pytest.raises(InputError, match=f"lies inside .*{part}; choose another folder"):
+        run(root, "--out", root / part)
+    assert {path: path.read_bytes() for path in root.rglob("*.*")} == before
+    (tmp_path / "out/small").mkdir(parents=True)
+    (tmp_path / "out/small/notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"notes\.txt is no mask"):
+        run(root)
+
+
 def test_without_truth_there_are_masks_for_the_server_alone(run, tmp_path, capsys):
     """They are the same: of annotations nothing is used but those of objects that appear."""
     whole = run(make(tmp_path / "whole", whole=True))

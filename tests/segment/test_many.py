@@ -8,7 +8,7 @@ import ranet_jax.remarks
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 from ranet_jax.segment import __main__ as command_line
-from ranet_jax.segment.many import pair_folders, read_list
+from ranet_jax.segment.many import Entry, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
 from tests.colours import GREEN, RED, ColourNetwork, mark, paint
 from tests.segment.following import call_command, contents, read
@@ -67,6 +67,34 @@ def test_a_broken_video_does_not_stop_the_others(call, videos):
     code, printed, _ = call(*arguments)
     assert code == 0, printed
     assert contents(out / "red") == before and (out / "late/masks/0.png").exists()
+
+
+def test_folders_with_dots_and_those_without_a_partner(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ranet_jax.remarks, "_said", set())
+    for name in ("2024.01.05", "2024.01.06"):
+        (tmp_path / "videos" / name).mkdir(parents=True)
+    (tmp_path / "videos/alone.mp4").touch()
+    (tmp_path / "masks").mkdir()
+    for name in ("2024.01.05.png", "2024.01.06.png", "other.png"):
+        (tmp_path / "masks" / name).touch()
+    entries = pair_folders(tmp_path / "videos", tmp_path / "masks")
+    assert [(one.name, one.mask_paths[0].name) for one in entries] == [
+        ("2024.01.05", "2024.01.05.png"),
+        ("2024.01.06", "2024.01.06.png"),
+    ]
+    said = capsys.readouterr().err
+    assert "2 videos or masks have no partner and are left out: alone.mp4, other.png" in said
+
+
+def test_what_the_system_refuses_does_not_stop_the_others(capsys):
+    def run(entry):
+        if entry.name == "b":
+            raise PermissionError(13, "Permission denied", "b.mp4")
+        return "done"
+
+    with pytest.raises(InputError, match=r"1 of 3 videos were not segmented \(b\)"):
+        run_all([Entry(name, name, {}) for name in "abc"], run)
+    assert "b: [Errno 13] Permission denied: 'b.mp4'\nc: done" in capsys.readouterr().out
 
 
 def test_a_list(call, videos):
