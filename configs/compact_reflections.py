@@ -1,0 +1,22 @@
+"""The compact network, eighth leg: shadows and reflections, and previous masks that took them in.
+
+    python train.py --config configs/compact_reflections.py --workdir runs/compact_reflections
+
+The seventh leg gives up what its previous mask took in by mistake, but not reflections, which look
+like the object. Here half of the objects of single images get a shadow or a reflection, as in the
+fourth leg. Needs: the run of `compact_corrects.py` in runs/compact_corrects, and its data.
+`--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
+Score: not run to its end yet.
+"""
+
+import ml_collections
+
+from configs import compact_corrects
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The recipe: what differs from the seventh leg."""
+    config = compact_corrects.get_config()
+    config.init_from = "runs/compact_corrects"
+    config.augmentation.shadows = 0.5
+    return config
