@@ -1,4 +1,4 @@
-"""The compact network, seventh leg: previous masks that took in what is not the object's.
+"""The compact network, seventh leg, which ships: previous masks that took in too much.
 
     python train.py --config configs/compact_corrects.py --workdir runs/compact_corrects
 

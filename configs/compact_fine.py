@@ -1,4 +1,4 @@
-"""The compact network, sixth leg, which ships: four times as many kernels, from the first leg.
+"""The compact network, sixth leg of what ships: four times as many kernels, from the first leg.
 
     python train.py --config configs/compact_fine.py --workdir runs/compact_fine
 

@@ -96,7 +96,7 @@ def main() -> None:
     add_network_flags(parser)
     add_computation_flags(parser)
     add("--probabilities", action="store_true", help="write them too, as 8-bit grey PNGs")
-    add("--resize-mask", action="store_true", help="resize masks that have not the frames' size")
+    add("--resize-mask", action="store_true", help="resize masks to the frames' size")
     add("--max-frames", type=int, help="stop after so many; a camera has no other end")
     add_online_flags(parser)
     existing = parser.add_mutually_exclusive_group()
