@@ -56,6 +56,7 @@ def test_the_command_writes_all_rows_of_a_case(tmp_path, monkeypatch, capsys, qu
     assert "compilations after the warm-up: 0" in printed
 
 
+@pytest.mark.slow
 def test_clips_go_through_one_program_together():
     model = small_ranet()
     segmenter = Segmenter(model, init_params(model, 0))
@@ -68,6 +69,7 @@ def test_clips_go_through_one_program_together():
     assert state.kernels.is_deleted(), "the state is donated here too"
 
 
+@pytest.mark.slow
 def test_frames_on_a_larger_canvas_than_the_networks_are_timed_too():
     model = small_ranet()
     protocol = Protocol(frame_canvas=(192, 320))

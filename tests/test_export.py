@@ -195,6 +195,7 @@ def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_is_done_around_the_network_is_exported_with_it():
     """A network whose frames are kept on a larger canvas, and whose objects cannot jump."""
     protocol = Protocol(locality=0.05, frame_canvas=(192, 320))

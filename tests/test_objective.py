@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ranet_jax.bank import line_up, place_template, start_bank
 from ranet_jax.data.augment import make_static_example
@@ -63,6 +64,7 @@ def test_the_next_frame_is_what_the_protocol_cuts():
     np.testing.assert_allclose(seen["frame"], expected * deviation + mean, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_every_frame_counts_alike():
     params, batch = init_params(MODEL, 3), make_batch(1)
     present = jnp.ones((2, 3), bool)
@@ -86,6 +88,7 @@ def test_every_frame_counts_alike():
     np.testing.assert_allclose(compute(params, alone), losses[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_memory_is_what_the_protocol_remembers():
     """The second frame of a training example, and of a video that remembers the first."""
     params, batch = init_params(MODEL, 3), make_batch(1)

@@ -62,6 +62,7 @@ def largest_difference(params, others):
     )
 
 
+@pytest.mark.slow
 def test_the_loss_on_the_first_frame_falls(monkeypatch):
     monkeypatch.setattr(learner(), "steps", 10)
     frame, mask = first_frame(0)

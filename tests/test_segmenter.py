@@ -40,6 +40,7 @@ def clip(frames=4, size=(160, 288), seed=0):
     return video, labels
 
 
+@pytest.mark.slow
 def test_scan_over_frames_equals_the_loop():
     model, params = network()
     init, step = build(model)
@@ -52,6 +53,7 @@ def test_scan_over_frames_equals_the_loop():
         assert np.mean(found != expected) < 1e-3
 
 
+@pytest.mark.slow
 def test_vmap_over_clips_equals_one_at_a_time():
     model, params = network()
     init, step = build(model)
@@ -212,6 +214,7 @@ def test_bfloat16_keeps_params_and_scores_wide():
     assert state.cells.dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_bfloat16_draws_the_picture_of_float32():
     # Maps in their place: where they are ranked, two that are nearly equal may change places, and
     # an untrained network then draws another picture.

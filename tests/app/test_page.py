@@ -186,6 +186,7 @@ def test_from_upload_to_download(app, page, tmp_path):
     wait_until_gone(folder)
 
 
+@pytest.mark.slow
 def test_a_frame_is_corrected_and_the_later_ones_follow(app, page, tmp_path):
     send(page, write_clip(tmp_path / "clip.mp4"))
     page.get_by_label("Brush", exact=True).wait_for()

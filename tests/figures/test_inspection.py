@@ -147,6 +147,7 @@ def test_positions_are_spread_over_the_object_alone():
     assert choose_positions(tiny, slot=0, count=3, cell=32) == [10]
 
 
+@pytest.mark.slow
 def test_what_is_done_around_the_network_is_seen():
     """Frames kept on a larger canvas than the network's: what it sees is cut from them."""
     frames, masks = clip()
