@@ -6,7 +6,7 @@ The seventh leg gives up what its previous mask took in by mistake, but not refl
 like the object. Here half of the objects of single images get a shadow or a reflection, as in the
 fourth leg. Needs: the run of `compact_corrects.py` in runs/compact_corrects, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
-Score: not run to its end yet.
+Score: not run yet.
 """
 
 import ml_collections

@@ -68,9 +68,13 @@ def run_command(main: Callable[[], None]) -> None:
         # A folder that may not be written, a full disk: nothing that a traceback would explain.
         if error.strerror is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}", file=sys.stderr)
+        print(f"error: {describe_refusal(error)}", file=sys.stderr)
         sys.exit(2)
+
+
+def describe_refusal(error: OSError) -> str:
+    """What the system refused, on one line."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
 def _is_raised_in(error: BaseException, file: str) -> bool:

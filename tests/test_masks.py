@@ -124,6 +124,11 @@ def test_a_background_that_is_not_0(tmp_path, labels, capsys):
         assert line in capsys.readouterr().err
     read(save(tmp_path, labels))
     assert "border" not in capsys.readouterr().err
+    # 255 beside ids is no object: that nothing is 0 does not matter then.
+    found = read(save(tmp_path, np.where(labels, labels, 255).astype(np.uint8), "void.png"))
+    np.testing.assert_array_equal(found.labels, labels)
+    said = capsys.readouterr().err
+    assert "do not care" in said and "border" not in said
 
 
 def test_a_lossy_webp_is_not_taken_for_what_it_was(tmp_path, labels):

@@ -11,6 +11,7 @@ from ranet_jax.media.frames import Frame, Video, check_size
 from ranet_jax.media.images import open_image, to_rgb
 
 _SUFFIXES = (".apng", ".png", ".webp")
+_DAMAGE = (EOFError, OSError, SyntaxError, ValueError)  # what Pillow raises on a damaged picture
 _LEAST = Fraction(1, 100)  # seconds of a frame that asks for none: what browsers make of it at best
 
 
@@ -41,7 +42,7 @@ def open_animation(path: Path) -> Video:
             )
         try:
             durations = [_find_duration(picture) for picture in ImageSequence.Iterator(image)]
-        except (EOFError, OSError, SyntaxError, ValueError) as error:
+        except _DAMAGE as error:
             raise InputError(
                 f"{path} cannot be read to its end ({error}); copy the file again or convert it"
             ) from None
@@ -54,7 +55,7 @@ def open_animation(path: Path) -> Video:
                 try:
                     image.seek(index)
                     image.load()
-                except (EOFError, OSError, SyntaxError, ValueError) as error:
+                except _DAMAGE as error:
                     raise InputError(
                         f"frame {index} of {path} cannot be decoded ({error}); {count - index} of "
                         f"{count} frames are missing; copy the file again or convert it"

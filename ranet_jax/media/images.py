@@ -90,21 +90,17 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
 def _is_lossy_webp(file: Path | BinaryIO) -> bool:
     """Whether a WebP has a picture of the lossy kind, a chunk "VP8 "."""
     if isinstance(file, Path):
-        content = file.read_bytes()
-    else:
-        file.seek(0)
-        content = file.read()
+        with file.open("rb") as opened:
+            return _is_lossy_webp(opened)
     place = 12  # after "RIFF", its length and "WEBP"
-    while place + 8 <= len(content):
-        name = content[place : place + 4]
-        if name == b"VP8 ":
-            return True
-        if name == b"ANMF":  # a picture of an animation, whose chunks are inside
-            place += 24
-            continue
-        length = int.from_bytes(content[place + 4 : place + 8], "little")
-        place += 8 + length + length % 2
-    return False
+    while True:
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8 or head[:4] == b"VP8 ":
+            return len(head) == 8
+        length = int.from_bytes(head[4:], "little")
+        # Of a picture of an animation, the chunks are inside.
+        place += 24 if head[:4] == b"ANMF" else 8 + length + length % 2
 
 
 def _first(value: Any) -> int:

@@ -68,11 +68,14 @@ def decode_kind(image: Image.Image, name: str) -> Mask:
         mask = _decode_grey(image, name)
     else:
         mask = _decode_colours(image, name)
-    return mask._replace(remarks=mask.remarks + _describe_border(mask.labels, name))
+    return mask._replace(remarks=mask.remarks + _describe_border(mask, name))
 
 
-def _describe_border(labels: np.ndarray, name: str) -> tuple[str, ...]:
+def _describe_border(mask: Mask, name: str) -> tuple[str, ...]:
     """What to say of an object that is all around, as a background is."""
+    labels = mask.labels
+    if mask.kind in ("grey", "palette"):
+        labels = np.where(labels == VOID, 0, labels)
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     if not border[0] or (border != border[0]).any() or (labels == border[0]).all():
         return ()
@@ -120,7 +123,7 @@ def _decode_grey(image: Image.Image, name: str) -> Mask:
         return Mask(labels, "black and white", white, lossy, remarks)
     if found and found[-1] > 255:
         raise _out_of_range(name, found[-1])
-    if len(found) > 1 and labels.all():
+    if len(found) > 1 and VOID not in found and labels.all():
         raise InputError(
             f"{name} has the grey values {_join(found)} and no 0, so that its background is not "
             "known; make it 0"

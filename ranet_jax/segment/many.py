@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ranet_jax.errors import InputError
+from ranet_jax.errors import InputError, describe_refusal
 from ranet_jax.media.listing import is_hidden
 from ranet_jax.remarks import remark
 
@@ -146,10 +146,13 @@ def run_all(entries: Iterable[Entry], run: Callable[[Entry], str]) -> None:
         print(f"--- {entry.name}")
         try:
             lines.append(f"{entry.name}: {run(entry)}")
-        except (InputError, OSError) as error:
-            if isinstance(error, OSError) and error.strerror is None:
-                raise
+        except InputError as error:
             lines.append(f"{entry.name}: {error}")
+            failed.append(entry.name)
+        except OSError as error:
+            if error.strerror is None:
+                raise
+            lines.append(f"{entry.name}: {describe_refusal(error)}")
             failed.append(entry.name)
     print("---", *lines, sep="\n")
     if failed:
