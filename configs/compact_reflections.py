@@ -4,7 +4,8 @@
 
 The seventh leg gives up what its previous mask took in by mistake, but not reflections, which look
 like the object. Here half of the objects of single images get a shadow or a reflection, as in the
-fourth leg. Needs: the run of `compact_corrects.py` in runs/compact_corrects, and its data.
+fourth leg, and half of the time the previous mask has taken it for the object.
+Needs: the run of `compact_corrects.py` in runs/compact_corrects, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
 Score: not run yet.
 """
@@ -19,4 +20,5 @@ def get_config() -> ml_collections.ConfigDict:
     config = compact_corrects.get_config()
     config.init_from = "runs/compact_corrects"
     config.augmentation.shadows = 0.5
+    config.augmentation.shadows_taken_in = 0.5
     return config

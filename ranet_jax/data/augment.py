@@ -208,6 +208,7 @@ def make_static_example(
     mask: np.ndarray,
     augmentation: Augmentation,
     generator: np.random.Generator,
+    previous_mask: np.ndarray | None = None,
 ) -> Example:
     """Makes a pair from one image by transforming it twice: stage 1, and online learning.
 
@@ -219,6 +220,7 @@ def make_static_example(
         mask: uint8 [h, w] of ids, 0 background.
         augmentation: all numbers.
         generator: source of randomness; equal states give equal examples.
+        previous_mask: uint8 [h, w] of ids, what the previous mask is made from; `mask` if None.
 
     Returns:
         The example. Neither its template's mask nor its labels are empty.
@@ -235,8 +237,11 @@ def make_static_example(
         template, current, *later = (
             _warp_view(image, mask, nodes, augmentation, flip=flip) for nodes in warps
         )
+        previous = current.labels
+        if previous_mask is not None:
+            previous = _warp_view(image, previous_mask, warps[1], augmentation, flip=flip).labels
         example = _make_example(
-            template, current, current.labels, later, augmentation, generator, strength
+            template, current, previous, later, augmentation, generator, strength
         )
         if example is not None:
             return example

@@ -41,6 +41,7 @@ class Augmentation:
         pasted_area: smallest and largest area of one, as a share of the image's.
         shadows: which share of the objects of single images get a shadow or a reflection, which
             are background.
+        shadows_taken_in: which share of these the previous mask has taken for the object.
         later_frames: how many frames follow the current one, on each of which the network gets what
             it made of the frame before as previous mask.
     """
@@ -63,6 +64,7 @@ class Augmentation:
     lookalikes: float = 0.0
     pasted_area: tuple[float, float] = (0.03, 0.2)
     shadows: float = 0.0
+    shadows_taken_in: float = 0.0
     later_frames: int = 0
 
 

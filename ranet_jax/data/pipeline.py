@@ -75,14 +75,17 @@ class StaticDraw(NamedTuple):
             chosen = np.where(generator.random(count) < numbers.lookalikes, index, chosen)
             others = (self.source[int(other)][:2] for other in chosen)
             image, mask = paste_objects(image, mask, others, numbers, generator)
+        previous = mask.copy()
         if numbers.shadows:
             for identifier in np.unique(mask[mask != 0]):
                 if generator.random() < numbers.shadows:
-                    image = draw_shadow(image, mask, int(identifier), generator)
+                    image, place = draw_shadow(image, mask, int(identifier), generator)
+                    if numbers.shadows_taken_in and generator.random() < numbers.shadows_taken_in:
+                        previous[place] = identifier
         if pasted and generator.random() < numbers.distractors:
             asked = generator.choice(np.unique(mask[mask != 0]))
-            mask = (mask == asked).astype(np.uint8)
-        return make_static_example(image, mask, numbers, generator)
+            mask, previous = ((labels == asked).astype(np.uint8) for labels in (mask, previous))
+        return make_static_example(image, mask, numbers, generator, previous)
 
 
 class VideoDraw(NamedTuple):

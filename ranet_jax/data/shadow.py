@@ -13,7 +13,7 @@ _LEAN = 1.5
 
 def draw_shadow(
     image: np.ndarray, mask: np.ndarray, identifier: int, generator: np.random.Generator
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws the shadow of one object, or its reflection, half of the time each.
 
     The object is laid down about the foot of its box: a shadow shorter and leaning to a side, more
@@ -26,7 +26,8 @@ def draw_shadow(
         generator: source of randomness; equal states give equal results.
 
     Returns:
-        The image with it, uint8 [h, w, 3]. The mask stays true, as both are background.
+        The image with it, uint8 [h, w, 3], and where it lies, bool [h, w], nowhere on an object.
+        The mask stays true, as both are background.
     """
     own = (mask == identifier).astype(np.uint8)
     size = mask.shape[::-1]
@@ -47,5 +48,8 @@ def draw_shadow(
     picture = cv2.warpAffine(image, warp, size) if reflected else image
     dark = generator.uniform(0.3, 0.9) if reflected else generator.uniform(0.2, 0.7)
     strength = generator.uniform(0.5, 1)
-    coverage *= np.float32(strength) * (mask == 0)
-    return cv2.blendLinear(cv2.convertScaleAbs(picture, alpha=dark), image, coverage, 1 - coverage)
+    coverage *= mask == 0
+    place = coverage > 0.5
+    coverage *= np.float32(strength)
+    dimmed = cv2.convertScaleAbs(picture, alpha=dark)
+    return cv2.blendLinear(dimmed, image, coverage, 1 - coverage), place
