@@ -18,6 +18,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from ranet_jax.errors import InputError
 
@@ -176,6 +177,27 @@ def place_template(state: State, number: Array | int, kernels: Array, cells: Arr
         order=state.order.at[number].set(state.order.max() + 1),
         waited=jnp.int32(0),
     )
+
+
+def show(state: State, number: Array | int, look: State, slots: ArrayLike) -> State:
+    """Puts a frame into a place of the bank that shows some of the objects alone.
+
+    The other objects in it are background of theirs, and it becomes no template of them.
+
+    Args:
+        state: of the video.
+        number: of the place.
+        look: the state of a video that would begin with this frame, as many slots.
+        slots: of the objects that are shown, from 1, int [shown].
+
+    Returns:
+        The state, with the template as its newest, sure of the objects that are shown.
+    """
+    is_shown = jnp.isin(jnp.arange(1, state.cells.shape[1] + 1), slots)
+    cells = jnp.where(is_shown[:, None], look.cells[0], 0)
+    state = place_template(state, number, look.kernels[0], cells)
+    confidence = jnp.where(is_shown, look.confidence, state.confidence)
+    return dataclasses.replace(state, confidence=confidence)
 
 
 def remember(state: State, kernels: Array, cells: Array, *, every: int, confidence: float) -> State:

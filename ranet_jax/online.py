@@ -18,7 +18,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.protocol import PRECISIONS, find_slots
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.tracker import check_frame, find_ids
+from ranet_jax.slots import check_frame, find_ids
 
 RATE = 1e-6
 """The paper's learning rate of online learning, a tenth of that of stage 1."""

@@ -22,7 +22,7 @@ from ranet_jax.bank import (
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.media.mask_kinds import MAX_OBJECTS
-from ranet_jax.models.activation import choose_labels, find_probability
+from ranet_jax.models.activation import choose_labels, find_probability, keep_likely
 from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.models.template import pool_mask, split_labels
@@ -199,8 +199,7 @@ def paste_groups(
     start = nothing, jnp.zeros(size, jnp.int32), nothing
     firsts = GROUP * jnp.arange(groups.shape[0], dtype=jnp.int32)
     (highest, winner, total), _ = jax.lax.scan(choose, start, (firsts, groups))
-    bar = 0.5 if activation == "sigmoid" else 1 - total
-    return jnp.where(highest > bar, winner, 0).astype(jnp.uint8), highest
+    return keep_likely(winner, highest, total, activation), highest
 
 
 class VideoFunctions(NamedTuple):

@@ -8,11 +8,14 @@ from typing import Protocol as Interface
 import jax.numpy as jnp
 import numpy as np
 
-from ranet_jax.bank import TEMPLATES, State, choose_place, find_templates, place_template
+from ranet_jax.bank import TEMPLATES, State, choose_place, find_templates, show
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.protocol import Protocol, VideoFunctions, find_slots
 from ranet_jax.remarks import remark
+from ranet_jax.slots import check_frame, correct, find_ids, number_slots
+
+_STATE = tuple(field.name for field in dataclasses.fields(State))
 
 
 class Compiler(Interface):
@@ -103,31 +106,22 @@ class Tracker:
         objects = max(ids.size, self._state.cells.shape[1])
         number, templates = self._find_place(given)
         functions = self._segmenter.compile(objects, templates)
+        slot_of_id = number_slots(ids)
+        slots = slot_of_id[given]
         fitted = self._fit(mask, given, ids)
-        before = number_slots(ids)[self._id_of_slot[self.labels]]
-        before[np.isin(before, number_slots(ids)[given])] = 0
-        labels = np.where(fitted > 0, fitted, before)
-        # Cut to the box of all objects, as the next frame will be, so that scales agree. But shown
-        # are the given ones alone, and the others are background of theirs.
+        labels = correct(slot_of_id[self._id_of_slot[self.labels]], fitted, slots)
+        # Cut to the box of all objects, as the next frame will be, so that scales agree.
         look = functions.init(self._params, self._canvas.fit_frame(frame), labels)
-        found = self._id_of_slot[self._canvas.restore_labels(self.labels)]
-        result = np.where(mask > 0, mask, np.where(np.isin(found, given), 0, found))
         state = self._arrange(ids, find_slots(objects), templates)
-        is_given = np.zeros(state.cells.shape[1], bool)
-        is_given[number_slots(ids)[given] - 1] = True
-        cells = jnp.where(is_given[:, None], look.cells[0], 0)
-        state = place_template(state, number, look.kernels[0], cells)
-        confidence = jnp.where(is_given, look.confidence, state.confidence)
-        self._state = dataclasses.replace(state, labels=jnp.array(labels), confidence=confidence)
+        state = show(state, number, look, slots)
+        self._state = dataclasses.replace(state, labels=jnp.array(labels))
         self._step = functions.step
+        found = self._id_of_slot[self._canvas.restore_labels(self.labels)]
+        result = correct(found, mask.astype(np.uint8), given)
         if self.probability is not None:
-            probability = (result[..., None] == ids).astype(np.float32)
-            kept = np.isin(ids, given, invert=True)
-            old = self.probability[..., np.isin(self.ids, given, invert=True)]
-            probability[..., kept] = np.where(mask[..., None] > 0, 0, old)
-            self.probability = probability
+            self.probability = self._correct_probability(mask, given, ids)
         self._take(ids, labels)
-        return result.astype(np.uint8)
+        return result
 
     def remove(self, one: int) -> None:
         """Stops following an object; from now on it is background to all others.
@@ -223,6 +217,17 @@ class Tracker:
             )
         return labels
 
+    def _correct_probability(
+        self, mask: np.ndarray, given: np.ndarray, ids: np.ndarray
+    ) -> np.ndarray:
+        """The probabilities after a mask of some of the objects, who are certain now."""
+        assert self.probability is not None
+        probability = (mask[..., None] == ids).astype(np.float32)
+        kept = np.isin(ids, given, invert=True)
+        old = self.probability[..., np.isin(self.ids, given, invert=True)]
+        probability[..., kept] = np.where(mask[..., None] > 0, 0, old)
+        return probability
+
     def _find_place(self, given: np.ndarray) -> tuple[int, int]:
         """Finds a place for another template, and the size of the bank that has it.
 
@@ -277,38 +282,3 @@ class Tracker:
             raise InputError(
                 f"a frame is {frame.shape[:2]} but the first is {self._canvas.size}; start anew"
             )
-
-
-_STATE = ("kernels", "cells", "labels", "confidence", "order", "waited")
-
-
-def number_slots(ids: np.ndarray) -> np.ndarray:
-    """The slot of each id.
-
-    Args:
-        ids: of the objects, ascending.
-
-    Returns:
-        uint8 [256]: i for the id `ids[i - 1]`, 0 for all others.
-    """
-    numbers = np.zeros(256, np.uint8)
-    numbers[ids] = np.arange(1, ids.size + 1)
-    return numbers
-
-
-def check_frame(frame: np.ndarray) -> None:
-    """Refuses what is no frame: anything but uint8 RGB, [h, w, 3]."""
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        raise InputError(f"a frame must be uint8 [h, w, 3], not {frame.dtype} {list(frame.shape)}")
-
-
-def find_ids(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Finds the objects of a mask, ascending; refuses a mask that no video can start from."""
-    if mask.dtype not in (np.uint8, bool):
-        raise InputError(f"a mask must be uint8 or bool, not {mask.dtype}: ids are 1 to 255")
-    if mask.shape != frame.shape[:2]:
-        raise InputError(f"the mask is {mask.shape} but its frame is {frame.shape[:2]}")
-    ids = np.setdiff1d(mask.astype(np.uint8), [0])  # a bool mask is the one object 1
-    if not ids.size:
-        raise InputError("the mask is empty; mark at least one object in it")
-    return ids

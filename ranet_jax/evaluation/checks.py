@@ -12,7 +12,7 @@ from ranet_jax.evaluation.selection import Selection
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import is_hidden
 from ranet_jax.media.masks import read_davis_mask
-from ranet_jax.tracker import find_ids
+from ranet_jax.slots import find_ids
 
 
 def check_out(out: Path, data_dir: Path, names: Iterable[str]) -> None:

@@ -28,7 +28,7 @@ from ranet_jax.protocol import (
     find_slots,
     gather_inputs,
 )
-from ranet_jax.tracker import find_ids
+from ranet_jax.slots import find_ids, number_slots
 from ranet_jax.weights.network import Network
 
 
@@ -82,7 +82,7 @@ def inspect_frame(network: Network, frames: Sequence[np.ndarray], mask: np.ndarr
     slots = find_slots(ids.size)
     canvas = Canvas(mask.shape, network.protocol.find_frame_canvas(model))
     first = canvas.fit_frame(frames[0])
-    labels = canvas.fit_labels(number_objects(mask, ids))
+    labels = canvas.fit_labels(number_slots(ids)[mask])
     init, step = build(model, slots, protocol=network.protocol)
     state = init(params, first, labels)
     for frame in frames[1:-1]:
@@ -102,19 +102,6 @@ def inspect_frame(network: Network, frames: Sequence[np.ndarray], mask: np.ndarr
         scores=None if found["scores"] is None else found["scores"][:n],
         merged=found["merged"][:n],
     )
-
-
-def number_objects(mask: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Numbers objects as slots do.
-
-    Args:
-        mask: uint8 [h, w] of ids, 0 background.
-        ids: that are in it, ascending.
-
-    Returns:
-        uint8 [h, w]: i where the mask has `ids[i - 1]`.
-    """
-    return (np.searchsorted(ids, mask) + 1).astype(np.uint8) * (mask > 0)
 
 
 def _cut_picture(frame: np.ndarray, box: Array, canvas: tuple[int, int]) -> np.ndarray:
@@ -246,7 +233,7 @@ def draw_examples(
         InputError: as `make_static_example`.
     """
     model = network.model
-    labels = number_objects(mask, find_ids(frame, mask))
+    labels = number_slots(find_ids(frame, mask))[mask]
     augmentation = Augmentation(canvas=model.canvas)
     examples = [
         make_static_example(frame, labels, augmentation, np.random.default_rng([0, k]))._asdict()

@@ -49,5 +49,20 @@ def choose_labels(probability: Array, activation: str) -> Array:
     """
     # argmax names the first of equals.
     winner = probability.shape[-1] - jnp.argmax(probability[..., ::-1], axis=-1)
-    bar = 0.5 if activation == "sigmoid" else 1 - probability.sum(axis=-1)
-    return jnp.where(probability.max(axis=-1) > bar, winner, 0).astype(jnp.uint8)
+    return keep_likely(winner, probability.max(axis=-1), probability.sum(axis=-1), activation)
+
+
+def keep_likely(winner: Array, highest: Array, total: Array, activation: str) -> Array:
+    """Leaves to the background what no object is likely enough to have.
+
+    Args:
+        winner: the most probable slot of each pixel, int [h, w], from 1.
+        highest: its probability.
+        total: of the probabilities of all objects.
+        activation: as in `find_probability`.
+
+    Returns:
+        Labels, uint8 [h, w], as `choose_labels` says.
+    """
+    bar = 0.5 if activation == "sigmoid" else 1 - total
+    return jnp.where(highest > bar, winner, 0).astype(jnp.uint8)

@@ -134,7 +134,7 @@ class RankingAttention(nn.Module):
         )
         selected, speakers = [], []
         for maps, shares in parts:
-            selected.append(self._select(network, maps, shares, chosen, alone=templates == 1))
+            selected.append(self._select(network, maps, shares, chosen, only_one=templates == 1))
             speakers.append(find_speakers(shares, chosen))
         if templates == 1:
             return selected[0]
@@ -151,7 +151,7 @@ class RankingAttention(nn.Module):
         cells: Array,
         chosen: Array | None,
         *,
-        alone: bool,
+        only_one: bool,
     ) -> tuple[Array, Array]:
         """Selects the maps of both streams of one template, as `__call__` does."""
         b, positions, y, x = similarity.shape
@@ -168,7 +168,7 @@ class RankingAttention(nn.Module):
             return learned.reshape(maps.shape[:-1])
 
         rank = rank_alone if self.ranking_rule == "single" else rank_together
-        foreground, background = rank(pooled, cells, learn, chosen, alone=alone)
+        foreground, background = rank(pooled, cells, learn, chosen, only_one=only_one)
         # For pictures of what was ranked; without a collection of intermediates it does nothing.
         self.sow("intermediates", "ranked", (foreground, background))
         return (
@@ -219,7 +219,7 @@ def rank_alone(
     learn: Callable[[Array], Array | float],
     chosen: Array | None = None,
     *,
-    alone: bool,
+    only_one: bool,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Scores the maps of each object by itself: the rule of the released one-object models.
 
@@ -230,7 +230,7 @@ def rank_alone(
         cells: each object's share of each template cell, [b, n, positions], 0..1.
         learn: the learned part of the scores of maps, [..., positions, places].
         chosen: numbers of the slots to score for, int [chosen]; None for all.
-        alone: whether there is no other template, so that nothing is known from elsewhere of an
+        only_one: whether there is no other template, so that nothing is known from elsewhere of an
             object which this one does not show.
 
     Returns:
@@ -238,7 +238,7 @@ def rank_alone(
     """
     own = cells if chosen is None else cells[:, chosen]
     streams = weigh_streams(own, "single")
-    if not alone:
+    if not only_one:
         others = (cells.sum(axis=1, keepdims=True) - own >= 0.9).astype(streams.dtype)
         shown = own.any(axis=-1, keepdims=True)
         streams = jnp.stack([own, jnp.where(shown, streams[:, 1], others)], axis=1)
@@ -253,7 +253,7 @@ def rank_together(
     learn: Callable[[Array], Array | float],
     chosen: Array | None = None,
     *,
-    alone: bool,
+    only_one: bool,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Scores objects against one another: the rule of the released several-object model.
 
@@ -265,7 +265,7 @@ def rank_together(
         cells: likewise.
         learn: likewise; it sees the maps once, unmasked.
         chosen: likewise.
-        alone: likewise.
+        only_one: likewise.
 
     Returns:
         Scores and weights of the foreground, each [b, n, positions], and of the background, each
@@ -278,7 +278,7 @@ def rank_together(
     numbers = jnp.arange(n)
     shown = cells.any(axis=-1)  # [b, n]
     of_others = jnp.broadcast_to(shown[:, None], (b, n, n))
-    of_none = jnp.ones_like(shown) if alone else shown
+    of_none = jnp.ones_like(shown) if only_one else shown
     allowed = jnp.concatenate([of_none[..., None], of_others], axis=2)  # [b, n, n + 1]
     if chosen is not None:
         numbers, own_scores, own = chosen, own_scores[:, chosen], own[:, chosen]

@@ -13,10 +13,10 @@ from ranet_jax.figures.inspection import (
     choose_positions,
     find_position,
     inspect_frame,
-    number_objects,
 )
 from ranet_jax.models.ranking import RankingAttention
 from ranet_jax.protocol import Protocol, build
+from ranet_jax.slots import number_slots
 from tests.figures.example import H, W, clip, network
 
 
@@ -30,7 +30,7 @@ def test_similarity_is_that_of_the_networks_own_features():
     """Kernels are means of 2x2 features, so those of the current frame give means of its maps."""
     (first, second, _), masks = clip()
     model, params = network()[:2]
-    labels = number_objects(masks[0], np.array([3, 7]))
+    labels = number_slots(np.array([3, 7]))[masks[0]]
     init, _ = build(model, 2)
     kernels, other = (init(params, frame, labels).kernels[0] for frame in (first, second))
     means = inspected().similarity.reshape(45, H // 32, 2, W // 32, 2).mean(axis=(2, 4))
@@ -41,7 +41,7 @@ def test_similarity_is_that_of_the_networks_own_features():
 def test_the_rest_is_what_the_segmenter_sees_and_makes():
     frames, masks = clip()
     model, params = network()[:2]
-    labels = number_objects(masks[0], np.array([3, 7]))
+    labels = number_slots(np.array([3, 7]))[masks[0]]
     init, step = build(model, 2)
     _, expected = step(params, init(params, frames[0], labels), frames[1])
     found = inspected()
