@@ -7,7 +7,7 @@
     python train.py --config configs/compact.py --workdir runs/compact
 
 Needs: an ImageNet ResNet-50 (torchvision or timm), two saliency sets, and DAVIS. Four training
-videos are kept out, to choose by. What it takes and what it gives stand in docs/training.md.
+videos are kept out, to choose by. What it takes and what it scores stand in docs/training.md.
 """
 
 import ml_collections

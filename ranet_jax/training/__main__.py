@@ -42,8 +42,10 @@ def main() -> None:
         parallel.start_processes(coordinator.value, process.value, processes.value)
         from ranet_jax.training.loop import train
 
-        recipe = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
-        train(config.value, Path(work.value or f"runs/{recipe}"))
+        # A recipe may have variants: configs/recipe.py:variant.
+        recipe, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
+        name = "_".join(filter(None, (Path(recipe).stem, variant)))
+        train(config.value, Path(work.value or f"runs/{name}"))
 
     # For --help, which shows the flags of the program's main file alone.
     for name in ("config", "workdir", "coordinator", "process", "processes"):

@@ -2,18 +2,13 @@
 
 import dataclasses
 import sys
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 
-from configs import (
-    davis16_finetune,
-    davis16_hour,
-    davis17_finetune,
-    demo,
-    static_hour,
-    static_pretrain,
-    static_pretrain_multi,
-)
+import configs
+from configs import compact, compact_ablations, demo, static_pretrain
 from ranet_jax.data.damage import Damage
 from ranet_jax.data.example import Augmentation
 from ranet_jax.errors import InputError
@@ -26,15 +21,12 @@ from tests.conftest import ROOT
 from tests.test_ablations import VARIANTS
 from tests.training.runs import tiny_config, try_command
 
-RECIPES = (
-    static_pretrain,
-    davis16_finetune,
-    static_pretrain_multi,
-    davis17_finetune,
-    static_hour,
-    davis16_hour,
-    demo,
-)
+MODULES = [import_module(f"configs.{found.name}") for found in iter_modules(configs.__path__)]
+RECIPES = [module for module in MODULES if hasattr(module, "get_config")]
+
+
+def test_all_recipes_are_looked_at():
+    assert {static_pretrain, compact, compact_ablations, demo} <= set(RECIPES)
 
 
 def test_every_recipe_is_complete_and_says_what_it_needs():
@@ -50,7 +42,7 @@ def test_every_recipe_is_complete_and_says_what_it_needs():
         assert make_schedule(config)(config.optimizer.warmup) == config.optimizer.learning_rate
         name = recipe.__name__.split(".")[-1]
         assert f"configs/{name}.py" in recipe.__doc__
-        assert "Needs:" in recipe.__doc__ and "score" in recipe.__doc__
+        assert "Needs:" in recipe.__doc__ and "score" in recipe.__doc__.lower()
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.__name__)
@@ -65,6 +57,25 @@ def test_every_recipe_takes_every_variant(recipe):
         model = make_model(config)
         assert describe_model(model).items() >= fields.items()
         assert model == dataclasses.replace(make_model(recipe.get_config()), **fields)
+
+
+def test_ablations_differ_from_the_first_leg_in_what_they_say_and_in_length():
+    same, first = compact_ablations.get_config().to_dict(), compact.get_config().to_dict()
+    assert same["model"] == first["model"] and same["data"] == first["data"]
+    models = []
+    for variant, fields in compact_ablations.VARIANTS.items():
+        config = compact_ablations.get_config(variant)
+        check_recipe(config)
+        models.append(make_model(config))
+        found = config.to_dict()
+        for field, value in fields.items():
+            section, name = field.split(".")
+            assert found[section].pop(name) == value != same[section][name]
+            found[section][name] = same[section][name]
+        assert found == same
+    assert len(set(models)) == 5, "images and videos train the same network"
+    with pytest.raises(KeyError, match="none of ranking, no_ranking"):
+        compact_ablations.get_config("nothing")
 
 
 @pytest.mark.parametrize("field", ["selection", "activation"])
