@@ -11,7 +11,6 @@ from ranet_jax.bank import TEMPLATES
 from ranet_jax.compilation import keep_compiled
 from ranet_jax.errors import InputError
 from ranet_jax.protocol import PRECISIONS
-from ranet_jax.weights.checkpoint import load_network
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped
 
@@ -127,6 +126,9 @@ def choose_network(arguments: argparse.Namespace) -> Network:
     if confidence is not None and not 0 <= confidence <= 1:
         raise InputError(f"--memory-confidence {confidence}: give 0 to 1")
     if arguments.checkpoint:
+        # Here, because orbax takes long to import and the weights that ship do not need it.
+        from ranet_jax.weights.checkpoint import load_network
+
         network = load_network(arguments.checkpoint, canvas)
     else:
         network = load_shipped(canvas)

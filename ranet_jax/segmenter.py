@@ -21,7 +21,6 @@ from ranet_jax.protocol import (
     find_slots,
 )
 from ranet_jax.tracker import Tracker
-from ranet_jax.weights.checkpoint import load_network
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped
 
@@ -93,6 +92,9 @@ class Segmenter:
         Returns:
             The segmenter.
         """
+        # Here, because orbax takes long to import and the weights that ship do not need it.
+        from ranet_jax.weights.checkpoint import load_network
+
         network = load_network(path, canvas)
         return cls.from_network(network, precision, probabilities=probabilities)
 

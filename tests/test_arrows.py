@@ -13,7 +13,7 @@ PACKAGE = ROOT / "ranet_jax"
 
 RANKS = (
     ("errors", "frame_bar", "geometry", "machine", "remarks"),
-    ("files", "flags"),
+    ("files", "flags", "slots"),
     ("media", "models"),
     ("bank", "data"),
     ("protocol",),

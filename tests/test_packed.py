@@ -1,6 +1,7 @@
 """Weights in the form in which they ship."""
 
 import flax.traverse_util
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -71,6 +72,8 @@ def test_files_of_others_and_damage_are_named(tmp_path):
 
 def test_the_weights_that_ship_are_whole_and_small():
     network = load_shipped()
+    whole = read_packed(SHIPPED)  # which looks at all of them
+    jax.tree.map(np.testing.assert_array_equal, network.params, whole.params)
     assert network.model.blocks == RESNET_BLOCKS[50] and network.model.head_width == 32
     assert load_shipped((192, 352)).model.canvas == (192, 352)
     assert SHIPPED.stat().st_size < 40e6

@@ -7,7 +7,6 @@ same nodes, agree at any zoom, and an image is interpolated only once.
 
 import cv2
 import numpy as np
-from scipy.interpolate import RBFInterpolator
 
 SPACING = 16
 """Pixels of the canvas between two nodes."""
@@ -27,6 +26,8 @@ def thin_plate_spline(points: np.ndarray, controls: np.ndarray, moves: np.ndarra
     Returns:
         Displacements of the points, float [n, 2].
     """
+    from scipy.interpolate import RBFInterpolator  # here, as it takes long and few commands warp
+
     # The spline does not depend on the unit of length, its linear system's conditioning does.
     unit = np.ptp(controls, axis=0).max()
     spline = RBFInterpolator(controls / unit, moves, kernel="thin_plate_spline")

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 FEW = 17
 """Distinct values, beside the background, up to which a file may be what it seems: ids alone."""
@@ -249,6 +248,8 @@ def _assign(
         for one in range(real.size):
             region = sure & (owner == one)
             sure &= ~region | _keep_solid(region)
+        from scipy.ndimage import distance_transform_edt  # here, as it takes long and few masks do
+
         away, (rows, columns) = distance_transform_edt(~sure, return_indices=True)
         if away.max() > _WIDEST:
             return None

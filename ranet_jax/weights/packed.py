@@ -94,6 +94,13 @@ def read_packed(path: Path, canvas: tuple[int, int] | None = None) -> Network:
     Raises:
         InputError: missing, damaged, or no file of `write_packed`.
     """
+    network = _read(path)
+    check_params(network.params, network.model, str(path))
+    return network._replace(model=change_canvas(network.model, canvas, str(path)))
+
+
+def _read(path: Path) -> Network:
+    """Reads a file of `write_packed` whose parameters are taken to be those of its network."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -109,8 +116,6 @@ def read_packed(path: Path, canvas: tuple[int, int] | None = None) -> Network:
         )
     description = json.loads(metadata[_KEY])
     model, params = build_model(description["model"]), unpack_params(tensors)
-    check_params(params, model, str(path))
-    model = change_canvas(model, canvas, str(path))
     return Network(model, params, {}, build_protocol(description))
 
 
@@ -131,4 +136,6 @@ def load_shipped(canvas: tuple[int, int] | None = None) -> Network:
             f"{SHIPPED} is missing, so there are no weights to use; install this package anew, or "
             "give --checkpoint"
         )
-    return read_packed(SHIPPED, canvas)
+    # Not checked as `read_packed` does, which takes a good part of a start: a test has done so.
+    network = _read(SHIPPED)
+    return network._replace(model=change_canvas(network.model, canvas, str(SHIPPED)))
