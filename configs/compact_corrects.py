@@ -1,4 +1,4 @@
-"""The compact network, seventh leg, which ships: previous masks that took in too much.
+"""The compact network, seventh leg of what ships: previous masks that took in too much.
 
     python train.py --config configs/compact_corrects.py --workdir runs/compact_corrects
 

@@ -1,4 +1,4 @@
-"""The compact network, eighth leg: shadows and reflections, and previous masks that took them in.
+"""The compact network, eighth leg, which ships: shadows and reflections that were taken in.
 
     python train.py --config configs/compact_reflections.py --workdir runs/compact_reflections
 
@@ -7,7 +7,7 @@ like the object. Here half of the objects of single images get a shadow or a ref
 fourth leg, and half of the time the previous mask has taken it for the object.
 Needs: the run of `compact_corrects.py` in runs/compact_corrects, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
-Score: not run yet.
+Score: see docs/training.md.
 """
 
 import ml_collections

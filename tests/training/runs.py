@@ -18,14 +18,15 @@ from tests.conftest import ROOT
 ENVIRONMENT = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
 """Of the programs that tests start."""
 
-STEPS = 12
+STEPS = 6
+"""Few: without XLA's optimisations a step takes longer than anything else of a run."""
 
 SETTINGS = {
     "steps": STEPS,
     "batch_size": 2,
     "model.canvas": (64, 96),
     "optimizer.warmup": 1,
-    "save_every": 4,
+    "save_every": 2,
     "sheet_every": 0,
     "log_every": 1,
 }

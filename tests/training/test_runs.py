@@ -44,11 +44,11 @@ def test_killed_terminated_and_resumed_equals_never_stopped(undisturbed, tmp_pat
     process = subprocess.Popen(
         command(work), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    wait_for(lambda: 5 in steps_in(work), process)
+    wait_for(lambda: 3 in steps_in(work), process)
     process.kill()
     process.wait()
 
-    # It goes on from step 4, and is told to stop after a step that was not made before.
+    # It goes on from step 2, and is told to stop after a step that was not made before.
     new = max(steps_in(work)) + 1
     process = subprocess.Popen(
         command(work, save_every=100), env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
@@ -58,7 +58,7 @@ def test_killed_terminated_and_resumed_equals_never_stopped(undisturbed, tmp_pat
     output, _ = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
     assert "the same command goes on" in output
-    (saved,) = saved_steps(work) - {4}
+    (saved,) = saved_steps(work) - {2}
     assert new <= saved < STEPS
     assert steps_in(work) == list(range(1, saved + 1))
 
@@ -123,20 +123,20 @@ def test_a_process_that_got_no_signal_itself_stops_as_well(monkeypatch, tmp_path
 def test_sheets_validation_and_workers(undisturbed, tmp_path):
     """One run with all that recipes switch on; its weights are those of a run without."""
     work = tmp_path / "run"
-    flags = {"sheet_every": 6, "data.workers": 1, "keep": 1, "save_every": 6}
-    flags |= {"validation.every": 6, "validation.count": 1, "validation.frames": 4}
+    flags = {"sheet_every": 3, "data.workers": 1, "keep": 1, "save_every": 3}
+    flags |= {"validation.every": 3, "validation.count": 1, "validation.frames": 4}
     done = run(work, **flags)
     # What XLA says of the tests' cache on some processors (jax-ml/jax#38445) is not ours.
     said = [line for line in done.stderr.splitlines() if "cpu_aot_loader" not in line]
     assert said == [], "no word of memory that workers leave behind"
     sheets = sorted(path.name for path in (work / "sheets").iterdir())
-    assert sheets == ["0000006.png", "0000012.png"]
+    assert sheets == ["0000003.png", "0000006.png"]
     lines = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
     scores = {line["step"]: line["J&F"] for line in lines if "J&F" in line}
-    assert scores.keys() == {6, 12}
+    assert scores.keys() == {3, 6}
     saved, best = saved_steps(work), max(scores.values())
-    assert 12 in saved and best in {scores[step] for step in saved}
-    assert all(scores[step] == best for step in saved - {12})
+    assert 6 in saved and best in {scores[step] for step in saved}
+    assert all(scores[step] == best for step in saved - {6})
     assert list((work / "tensorboard").iterdir())
     assert_same_weights(work, undisturbed)
 
