@@ -1,5 +1,6 @@
 """Online learning: it learns, it repeats exactly, and nothing of one video reaches the next."""
 
+import argparse
 import functools
 import json
 
@@ -22,11 +23,13 @@ from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.online import OnlineLearner, load_examples
+from ranet_jax.online_flags import add_online_flags, choose_rate
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.recipe import make_augmentation
 from tests.painting import mask_of, paint, texture
 
 CANVAS = (96, 160)
+RATE_OF_THE_PAPER = 1e-6
 RATE = 1e-3  # an untrained network is to learn in few steps
 
 
@@ -101,6 +104,22 @@ def test_the_seed_decides(monkeypatch):
     learned = learner().learn(frame, mask)
     monkeypatch.setattr(learner(), "seed", 1)
     assert largest_difference(learner().learn(frame, mask), learned) > RATE / 10
+
+
+@pytest.mark.parametrize(
+    ("flags", "rate"),
+    [
+        ([], online.SHIPPED_RATE),
+        (["--checkpoint", "mine"], RATE_OF_THE_PAPER),
+        (["--checkpoint", "mine", "--online-rate", "0.5"], 0.5),
+        (["--online-rate", "0.5"], 0.5),
+    ],
+)
+def test_the_rate_is_that_of_the_weights_unless_it_is_given(flags, rate):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--checkpoint")
+    add_online_flags(parser)
+    assert choose_rate(parser.parse_args(flags)) == rate
 
 
 def test_examples_follow_from_seed_and_step_alone():
