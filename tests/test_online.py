@@ -82,6 +82,7 @@ def test_the_loss_on_the_first_frame_falls(monkeypatch):
     assert any((a != b).any() for a, b in zip(segment(frame, mask, learned), offline, strict=True))
 
 
+@pytest.mark.slow
 def test_a_video_leaves_no_trace():
     before = jax.tree.map(np.array, segmenter().params)
     first, second = first_frame(1), first_frame(2)

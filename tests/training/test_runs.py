@@ -120,6 +120,7 @@ def test_a_process_that_got_no_signal_itself_stops_as_well(monkeypatch, tmp_path
     assert steps_in(tmp_path / "run") == [1]
 
 
+@pytest.mark.slow
 def test_sheets_validation_and_workers(undisturbed, tmp_path):
     """One run with all that recipes switch on; its weights are those of a run without."""
     work = tmp_path / "run"
