@@ -2,12 +2,13 @@
 
     python -m ranet_jax.data.prepare duts-tr --source DUTS-TR
     python -m ranet_jax.data.prepare ecssd --source ECSSD
-    python -m ranet_jax.data.prepare davis16-train --source DAVIS
-    python -m ranet_jax.convert import resnet50.pth weights/resnet50
+    python -m ranet_jax.data.prepare davis16-train --source data/DAVIS
+    python -m ranet_jax.convert import model.pt weights/resnet50
     python train.py --config configs/compact.py --workdir runs/compact
 
-Needs: an ImageNet ResNet-50 (torchvision or timm), two saliency sets, and DAVIS. Four training
-videos are kept out, to choose by. What it takes and what it scores stand in docs/training.md.
+Needs: an ImageNet ResNet-50 (that of what ships, see docs/training.md; torchvision's and timm's
+load too), two saliency sets, and DAVIS. Four training videos are kept out, to choose by. What it
+takes and what it scores stand in docs/training.md.
 """
 
 import ml_collections
