@@ -4,8 +4,8 @@
     python evaluate.py --split davis16-val --checkpoint runs/VARIANT --out out/VARIANT
     python -m ranet_jax.tables RANet=out/ranking out/maximum "no video fine-tuning=out/images" ...
 
-VARIANT is one of `VARIANTS`. 150 steps of 8 pairs are a tenth of the first leg of what ships, so
-that only what differs between the variants means anything.
+VARIANT is one of `NETWORKS` or `SETS`. 150 steps of 8 pairs are a tenth of the first leg of what
+ships, so that only what differs between the variants means anything.
 Needs: what `compact.py` needs.
 Score: not run yet.
 """
@@ -14,16 +14,20 @@ import ml_collections
 
 from configs import compact
 
-VARIANTS = {
+NETWORKS = {
     "ranking": {},
-    "no_ranking": {"model.selection": "spatial"},
-    "maximum": {"model.selection": "maximum"},
-    "no_correlation": {"model.selection": "features"},
-    "no_previous_mask": {"model.use_previous": False},
-    "images": {"data.sets": {"duts-tr": 0.9, "ecssd": 0.1}},
-    "videos": {"data.sets": {"davis16-train": 1.0}},
+    "no_ranking": {"selection": "spatial"},
+    "maximum": {"selection": "maximum"},
+    "no_correlation": {"selection": "features"},
+    "no_previous_mask": {"use_previous": False},
 }
-"""What differs from the first leg, by the variant's name."""
+"""Variants that differ in their network, and fields of it that differ from the first leg's."""
+
+SETS = {
+    "images": {"duts-tr": 0.9, "ecssd": 0.1},
+    "videos": {"davis16-train": 1.0},
+}
+"""Variants that differ in what they are trained on, and that."""
 
 
 def get_config(variant: str = "ranking") -> ml_collections.ConfigDict:
@@ -33,15 +37,10 @@ def get_config(variant: str = "ranking") -> ml_collections.ConfigDict:
     config.optimizer.warmup = 20
     config.optimizer.ema_decay = 0.95
     config.validation.every = 150
-    if variant not in VARIANTS:
-        raise KeyError(f"variant {variant!r} is none of {', '.join(VARIANTS)}")
-    for field, value in VARIANTS[variant].items():
-        *names, last = field.split(".")
-        part = config
-        for name in names:
-            part = part[name]
-        if isinstance(value, dict):
-            value = ml_collections.ConfigDict(value)
-        with part.unlocked():
-            part[last] = value
+    if variant in SETS:
+        config.data.sets = ml_collections.ConfigDict(SETS[variant])
+    elif variant in NETWORKS:
+        config.model.update(NETWORKS[variant])
+    else:
+        raise KeyError(f"variant {variant!r} is none of {', '.join((*NETWORKS, *SETS))}")
     return config

@@ -179,7 +179,7 @@ def place_template(state: State, number: Array | int, kernels: Array, cells: Arr
     )
 
 
-def show(state: State, number: Array | int, look: State, slots: ArrayLike) -> State:
+def place_look(state: State, number: Array | int, look: State, slots: ArrayLike) -> State:
     """Puts a frame into a place of the bank that shows some of the objects alone.
 
     The other objects in it are background of theirs, and it becomes no template of them.

@@ -1,4 +1,4 @@
-"""Ids of objects, as a user gives them, and the slots that hold the objects."""
+"""Frames and masks as a user hands them over, and the slots that hold their objects."""
 
 import numpy as np
 

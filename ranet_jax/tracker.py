@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 import jax.numpy as jnp
 import numpy as np
 
-from ranet_jax.bank import TEMPLATES, State, choose_place, find_templates, show
+from ranet_jax.bank import TEMPLATES, State, choose_place, find_templates, place_look
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.protocol import Protocol, VideoFunctions, find_slots
@@ -113,7 +113,7 @@ class Tracker:
         # Cut to the box of all objects, as the next frame will be, so that scales agree.
         look = functions.init(self._params, self._canvas.fit_frame(frame), labels)
         state = self._arrange(ids, find_slots(objects), templates)
-        state = show(state, number, look, slots)
+        state = place_look(state, number, look, slots)
         self._state = dataclasses.replace(state, labels=jnp.array(labels))
         self._step = functions.step
         found = self._id_of_slot[self._canvas.restore_labels(self.labels)]
@@ -220,7 +220,7 @@ class Tracker:
     def _correct_probability(
         self, mask: np.ndarray, given: np.ndarray, ids: np.ndarray
     ) -> np.ndarray:
-        """The probabilities after a mask of some of the objects, who are certain now."""
+        """The probabilities after a mask of some of the objects, which are certain now."""
         assert self.probability is not None
         probability = (mask[..., None] == ids).astype(np.float32)
         kept = np.isin(ids, given, invert=True)

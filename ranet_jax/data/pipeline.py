@@ -85,7 +85,8 @@ class StaticDraw(NamedTuple):
         if pasted and generator.random() < numbers.distractors:
             asked = generator.choice(np.unique(mask[mask != 0]))
             mask, previous = ((labels == asked).astype(np.uint8) for labels in (mask, previous))
-        return make_static_example(image, mask, numbers, generator, previous)
+        start = previous if numbers.shadows_taken_in else None
+        return make_static_example(image, mask, numbers, generator, start)
 
 
 class VideoDraw(NamedTuple):

@@ -11,6 +11,12 @@ def command() -> None:
     run_command(main)
 
 
+def name_run(recipe: str) -> str:
+    """Names the run of a recipe, configs/NAME.py, or of a variant, configs/NAME.py:VARIANT."""
+    path, _, variant = recipe.partition(":")
+    return "_".join(filter(None, (Path(path).stem, variant)))
+
+
 def main() -> None:
     """The command; absl parses the flags, which grain's worker processes need as well."""
     # In here, so that `run_command` can say what is missing where only segmenting was installed.
@@ -42,10 +48,8 @@ def main() -> None:
         parallel.start_processes(coordinator.value, process.value, processes.value)
         from ranet_jax.training.loop import train
 
-        # A recipe may have variants: configs/recipe.py:variant.
-        recipe, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
-        name = "_".join(filter(None, (Path(recipe).stem, variant)))
-        train(config.value, Path(work.value or f"runs/{name}"))
+        given = config_flags.get_config_filename(flags.FLAGS["config"])
+        train(config.value, Path(work.value or f"runs/{name_run(given)}"))
 
     # For --help, which shows the flags of the program's main file alone.
     for name in ("config", "workdir", "coordinator", "process", "processes"):

@@ -13,6 +13,7 @@ from ranet_jax.data.damage import Damage
 from ranet_jax.data.example import Augmentation
 from ranet_jax.errors import InputError
 from ranet_jax.models.ablations import ABLATIONS
+from ranet_jax.training.__main__ import name_run
 from ranet_jax.training.loop import train
 from ranet_jax.training.optimizer import make_schedule
 from ranet_jax.training.recipe import check_recipe, make_augmentation, make_model
@@ -62,18 +63,22 @@ def test_every_recipe_takes_every_variant(recipe):
 def test_ablations_differ_from_the_first_leg_in_what_they_say_and_in_length():
     same, first = compact_ablations.get_config().to_dict(), compact.get_config().to_dict()
     assert same["model"] == first["model"] and same["data"] == first["data"]
+    networks = compact_ablations.NETWORKS
+    changes = {variant: ("model", fields) for variant, fields in networks.items()}
+    changes |= {
+        variant: ("data", {"sets": sets}) for variant, sets in compact_ablations.SETS.items()
+    }
     models = []
-    for variant, fields in compact_ablations.VARIANTS.items():
+    for variant, (section, fields) in changes.items():
         config = compact_ablations.get_config(variant)
         check_recipe(config)
         models.append(make_model(config))
         found = config.to_dict()
-        for field, value in fields.items():
-            section, name = field.split(".")
-            assert found[section].pop(name) == value != same[section][name]
+        for name, value in fields.items():
+            assert found[section][name] == value != same[section][name]
             found[section][name] = same[section][name]
         assert found == same
-    assert len(set(models)) == 5, "images and videos train the same network"
+    assert len(set(models)) == len(networks), "images and videos train the same network"
     with pytest.raises(KeyError, match="none of ranking, no_ranking"):
         compact_ablations.get_config("nothing")
 
@@ -134,3 +139,14 @@ def test_bad_recipes(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         train(tiny_config(**changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [
+        ("configs/demo.py", "demo"),
+        ("configs/compact_ablations.py:images", "compact_ablations_images"),
+    ],
+)
+def test_variants_have_folders_of_their_own(recipe, name):
+    assert name_run(recipe) == name
