@@ -62,6 +62,19 @@ def test_extra_pieces_are_beside_the_object_and_leave_it_whole():
     np.testing.assert_array_equal(never, mask)
 
 
+def test_objects_are_lost_where_asked_for():
+    mask = Canvas((300, 400), CANVAS).fit_labels(three_objects())
+    losing = replace(NO_DAMAGE, lost_probability=0.3)
+    shown = [
+        identifier in damage_labels(mask, losing, np.random.default_rng(seed))
+        for seed in range(60)
+        for identifier in (1, 2, 3)
+    ]
+    assert 0.6 < np.mean(shown) < 0.8
+    never = damage_labels(mask, losing, np.random.default_rng(0), strength=0)
+    np.testing.assert_array_equal(never, mask)
+
+
 def test_tiny_objects_survive_damage():
     mask = np.zeros(CANVAS, np.uint8)
     mask[200, 300] = 1

@@ -258,6 +258,29 @@ def test_a_colour_is_the_same_object_in_all_masks(tmp_path, labels):
     np.testing.assert_array_equal(found[30].labels, np.array([0, 2, 3], np.uint8)[labels])
 
 
+def test_white_is_a_colour_beside_colours(tmp_path, labels, capsys):
+    first = save(tmp_path, np.where(labels == 1, 255, 0).astype(np.uint8), "first.png")
+    later = save(tmp_path, paint(labels, [(0, 0, 0), (255, 255, 255), (255, 0, 0)]), "later.png")
+    found = read_user_masks({0: first, 9: later}, SIZE)
+    assert found[0].ids == {"#ffffff": 1}
+    assert found[9].ids == {"#ffffff": 1, "#ff0000": 2}
+    np.testing.assert_array_equal(found[0].labels, labels == 1)
+    np.testing.assert_array_equal(found[9].labels, labels)
+    said = capsys.readouterr().err
+    assert "first.png is black and white" in said and "later.png has colours" in said
+
+
+def test_ids_beside_colours_are_refused_unless_they_are_davis_colours(tmp_path, labels):
+    first, later = tmp_path / "first.png", tmp_path / "later.png"
+    write_mask(first, labels)
+    save(tmp_path, paint(labels, [(0, 0, 0), (9, 0, 0), (255, 0, 0)]), later.name)
+    with pytest.raises(InputError, match=r"later\.png has colours and .*first\.png ids.*one way"):
+        read_user_masks({0: first, 9: later}, SIZE)
+    Image.open(first).convert("RGB").save(later)
+    found = read_user_masks({0: first, 9: later}, SIZE)
+    np.testing.assert_array_equal(found[9].labels, labels)
+
+
 def test_transparent_is_background(tmp_path, labels):
     colour = paint(labels, [(255, 255, 255, 0), (255, 0, 0, 1), (0, 255, 0, 255)])
     found = read(save(tmp_path, colour))

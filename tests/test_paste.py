@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from ranet_jax.data.augment import make_static_example
+from ranet_jax.data.damage import Damage
 from ranet_jax.data.example import Augmentation
 from ranet_jax.data.paste import paste_objects
+from ranet_jax.data.pipeline import StaticDraw
 from tests.painting import (
     COLOURS,
     assert_paint_agrees,
@@ -121,3 +123,39 @@ def test_what_cannot_be_pasted_is_left_out_and_ids_closed_up(kind):
     np.testing.assert_array_equal(image, paint(base))
     np.testing.assert_array_equal(np.unique(mask), [0, 1, 2])
     np.testing.assert_array_equal(mask != 0, base != 0)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_previous_masks_take_distractors_in_where_asked_for(share):
+    red, blue = (255, 40, 40), (40, 40, 255)
+    source = []
+    for colour, ellipse in ((red, (0.4, 0.3, 0.2, 0.15, 0)), (blue, (0.5, 0.5, 0.2, 0.15, 0))):
+        mask = (mask_of((240, 320), ellipse) != 0).astype(np.uint8)
+        image = np.full((240, 320, 3), 200, np.uint8)
+        image[mask != 0] = colour
+        source.append((image, mask, "painted"))
+    still = dict(spline=0, rotation=0, scaling=0, shift=0, flip=0, colour=0, colour_apart=0)
+    numbers = Augmentation(
+        (240, 320),
+        **still,
+        damage=Damage(0, 0, 0, 0, 0, 0, 0),
+        box_jitter=0,
+        pasted_objects=1,
+        pasted_area=(0.05, 0.1),
+        distractors=1.0,
+        distractors_taken_in=share,
+    )
+    draw = StaticDraw(source, numbers)
+    beside = left = 0
+    for seed in range(40):
+        example = draw(seed % 2, np.random.default_rng(seed))
+        # What is asked for is one object, of one colour but where pixels on its rim mix.
+        inside = example.frame[example.labels != 0]
+        assert max((inside == colour).all(-1).mean() for colour in (red, blue)) > 0.9
+        kept = (example.previous != 0)[example.labels != 0].mean()
+        taken = np.count_nonzero((example.previous != 0) & (example.labels == 0))
+        taken_in = taken > 0.02 * example.labels.size
+        assert kept > 0.98 or (taken_in and kept < 0.02)
+        beside += kept > 0.98 and taken_in
+        left += kept < 0.02
+    assert (beside, left) == (0, 0) if not share else (beside > 15 and left > 3)

@@ -220,7 +220,8 @@ def make_static_example(
         mask: uint8 [h, w] of ids, 0 background.
         augmentation: all numbers.
         generator: source of randomness; equal states give equal examples.
-        previous_mask: uint8 [h, w] of ids, what the previous mask is made from; `mask` if None.
+        previous_mask: uint8 [h, w] of ids, what the previous mask is made from; `mask` if None,
+            and where no view of it will do.
 
     Returns:
         The example. Neither its template's mask nor its labels are empty.
@@ -238,7 +239,7 @@ def make_static_example(
             _warp_view(image, mask, nodes, augmentation, flip=flip) for nodes in warps
         )
         previous = current.labels
-        if previous_mask is not None:
+        if previous_mask is not None and strength:  # its box may have left the object
             previous = _warp_view(image, previous_mask, warps[1], augmentation, flip=flip).labels
         example = _make_example(
             template, current, previous, later, augmentation, generator, strength

@@ -35,6 +35,7 @@ class Damage:
             an ellipse on the rim of what there is, or a copy of that, moved, squeezed and perhaps
             mirrored. What lies farther away than half of the object's longer side is cut off.
         extra_size: largest half axis of such an ellipse, as a share of the object's sides.
+        lost_probability: how often an object is nowhere, as after it was hidden or lost.
     """
 
     spline: float = 0.05
@@ -46,6 +47,7 @@ class Damage:
     missing_size: float = 0.3
     extra_probability: float = 0.0
     extra_size: float = 0.4
+    lost_probability: float = 0.0
 
 
 def _damage_object(
@@ -124,10 +126,13 @@ def damage_labels(
         strength: factor of moves, growth and probabilities, 0 (no damage) to 1.
 
     Returns:
-        uint8 [h, w] of ids. An object that its own damage would wipe out is left undamaged.
+        uint8 [h, w] of ids. An object that its own damage would wipe out, without being lost, is
+        left undamaged.
     """
     result = np.zeros_like(labels)
     for identifier in generator.permutation(np.unique(labels[labels != 0])):
+        if damage.lost_probability and generator.random() < strength * damage.lost_probability:
+            continue
         mask = (labels == identifier).view(np.uint8)
         damaged, part = _damage_object(mask, damage, generator, strength)
         if damaged.any():

@@ -42,6 +42,10 @@ Draw = Callable[[int, np.random.Generator], Example]
 """Makes an example from a record's index and a source of randomness."""
 
 
+_LEFT = 1 / 3
+"""How often a previous mask that has taken in a distractor has left the object for it."""
+
+
 class Set(NamedTuple):
     """One training set: its records, how often it is drawn, and how.
 
@@ -84,9 +88,22 @@ class StaticDraw(NamedTuple):
                         previous[place] = identifier
         if pasted and generator.random() < numbers.distractors:
             asked = generator.choice(np.unique(mask[mask != 0]))
-            mask, previous = ((labels == asked).astype(np.uint8) for labels in (mask, previous))
-        start = previous if numbers.shadows_taken_in else None
+            taken = _draw_taken(mask, asked, numbers.distractors_taken_in, generator)
+            mask = (mask == asked).astype(np.uint8)
+            previous = np.isin(previous, taken).astype(np.uint8)
+        start = previous if numbers.shadows_taken_in or numbers.distractors_taken_in else None
         return make_static_example(image, mask, numbers, generator, start)
+
+
+def _draw_taken(
+    mask: np.ndarray, asked: int, share: float, generator: np.random.Generator
+) -> list[int]:
+    """Draws whose pixels a previous mask has: the object's that is asked for, or others' too."""
+    others = np.setdiff1d(mask, [0, asked])
+    if not share or not others.size or generator.random() >= share:
+        return [asked]
+    other = int(generator.choice(others))
+    return [other] if generator.random() < _LEFT else [asked, other]
 
 
 class VideoDraw(NamedTuple):

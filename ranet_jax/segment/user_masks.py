@@ -13,6 +13,7 @@ from ranet_jax.media.masks import decode_mask
 from ranet_jax.media.palette import name_davis_colours
 from ranet_jax.remarks import remark
 
+_WHITE = 0xFFFFFF
 _ALIKE = 40  # by which a colour differs between two lossy files
 
 
@@ -51,8 +52,8 @@ def read_user_masks(
     """Reads the masks of one video; see `masks.decode_mask` for what may be in a file.
 
     Colours that are all DAVIS's have DAVIS's ids. Others get ids in the order of red, green and
-    blue values, and a colour means the same object in all masks of the video. What was guessed is
-    printed.
+    blue values, and a colour means the same object in all masks of the video; white is one of them
+    where some masks are black and white and others have colours. What was guessed is printed.
 
     Args:
         paths: image file by frame index.
@@ -64,10 +65,10 @@ def read_user_masks(
 
     Raises:
         InputError: as `decode_mask` does, or a file of another size, without objects, or with more
-            objects than the network has room for.
+            objects than the network has room for; or ids in one and colours in another.
         OSError: the system does not let a file be read.
     """
-    masks = {index: decode_mask(path) for index, path in sorted(paths.items())}
+    masks = _match_kinds(paths, {index: decode_mask(path) for index, path in sorted(paths.items())})
     coloured = [mask.labels for mask in masks.values() if mask.kind == "colours"]
     by_davis = all(name_davis_colours(labels) is not None for labels in coloured)
     id_of_colour: dict[int, int] = {}
@@ -96,6 +97,31 @@ def read_user_masks(
             raise InputError(f"{path} has no object; everything in it is 0, black or transparent")
         read[index] = UserMask(labels, ids)
     return read
+
+
+def _match_kinds(paths: Mapping[int, Path], masks: dict[int, Mask]) -> dict[int, Mask]:
+    """Makes white a colour beside other colours; refuses colours that are no ids beside ids."""
+
+    def find(*kinds: str) -> list[int]:
+        return [index for index, mask in masks.items() if mask.kind in kinds]
+
+    coloured, white, numbered = find("colours"), find("black and white"), find("grey", "palette")
+    if coloured and white:
+        remark(
+            f"{paths[white[0]]} is black and white and {paths[coloured[0]]} has colours: white was "
+            "taken for a colour, and each colour for an object of its own"
+        )
+        for index in white:
+            mask = masks[index]
+            masks[index] = mask._replace(labels=_WHITE * mask.labels, kind="colours", white=0)
+        coloured = coloured + white
+    by_name = all(name_davis_colours(masks[index].labels) is not None for index in coloured)
+    if numbered and coloured and not by_name:
+        raise InputError(
+            f"{paths[coloured[0]]} has colours and {paths[numbered[0]]} ids, so that it is not "
+            "known which objects are the same; draw all masks of a video in one way"
+        )
+    return masks
 
 
 def _refuse_many(path: Path, count: int, what: str) -> None:

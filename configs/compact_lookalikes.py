@@ -1,0 +1,27 @@
+"""The compact network, ninth leg: objects lost, and others taken for them.
+
+    python train.py --config configs/compact_lookalikes.py --workdir runs/compact_lookalikes
+
+What was hidden behind something is lost, and the mask then goes to something else. Here the
+previous mask is empty at times, so that the object is to be found in the whole frame; at others it
+has taken in, or gone over to, a pasted object, which more often than before is a copy of the object
+itself.
+Needs: the run of `compact_reflections.py` in runs/compact_reflections, and its data.
+`--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
+Score: not run to its end yet.
+"""
+
+import ml_collections
+
+from configs import compact_reflections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The recipe: what differs from the eighth leg."""
+    config = compact_reflections.get_config()
+    config.init_from = "runs/compact_reflections"
+    config.augmentation.lookalikes = 0.3
+    config.augmentation.distractors_taken_in = 0.4
+    for numbers in (config.augmentation, config.video_augmentation):
+        numbers.damage.lost_probability = 0.08
+    return config
