@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,40 +11,24 @@ import platformdirs
 
 from ranet_jax.protocol import VideoFunctions
 from ranet_jax.remarks import remark
+from ranet_jax.traced import trace
 
 
-class Inputs(NamedTuple):
-    """What `init` and `step` take beside the parameters, as shapes and dtypes alone.
-
-    Attributes:
-        frame: uint8 [h, w, 3], after an axis of clips where there is one.
-        labels: uint8 [h, w], likewise.
-        state: as `init` gives it.
-    """
-
-    frame: jax.ShapeDtypeStruct
-    labels: jax.ShapeDtypeStruct
-    state: Any
-
-
-def describe_inputs(
-    init: Callable[..., Any], params: Any, canvas: tuple[int, int], clips: int | None = None
-) -> Inputs:
-    """Describes what `init` and `step` take.
+def describe_frame(
+    canvas: tuple[int, int], clips: int | None = None
+) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+    """Describes a frame and its labels, as `init` and `step` take them.
 
     Args:
-        init: of `protocol.build`, or one around it.
-        params: that it takes, as arrays or as their shapes.
         canvas: height and width of the frames.
         clips: how many go together, for functions under `vmap`; None for one without an axis.
 
     Returns:
-        The shapes; nothing is computed or compiled.
+        Shapes and dtypes: uint8 [h, w, 3] and [h, w], after an axis of clips where there is one.
     """
     lead = () if clips is None else (clips,)
     frame = jax.ShapeDtypeStruct((*lead, *canvas, 3), jnp.uint8)
-    labels = jax.ShapeDtypeStruct((*lead, *canvas), jnp.uint8)
-    return Inputs(frame, labels, jax.eval_shape(init, params, frame, labels))
+    return frame, jax.ShapeDtypeStruct((*lead, *canvas), jnp.uint8)
 
 
 def compile_ahead(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -53,7 +37,13 @@ def compile_ahead(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def compile_functions(
-    functions: VideoFunctions, params: Any, canvas: tuple[int, int], clips: int | None = None
+    functions: VideoFunctions,
+    params: Any,
+    canvas: tuple[int, int],
+    clips: int | None = None,
+    *,
+    name: str | None = None,
+    init: Callable[..., Any] | None = None,
 ) -> VideoFunctions:
     """Compiles `init` and `step`.
 
@@ -61,15 +51,26 @@ def compile_functions(
         functions: jitted, of `protocol.build`, or both under `vmap`.
         params: that they will be called with.
         canvas: height and width of the frames.
-        clips: as for `describe_inputs`.
+        clips: as for `describe_frame`.
+        name: of the functions, see `traced.trace`.
+        init: compiled, where that was done before.
 
     Returns:
         The compiled functions, which take inputs of exactly these shapes.
     """
-    frame, labels, state = describe_inputs(functions.init, params, canvas, clips)
+    frame, labels = describe_frame(canvas, clips)
+    begin = trace(functions.init, params, frame, labels, name=name and f"init of {name}")
+    step = trace(
+        functions.step,
+        params,
+        begin.outputs,
+        frame,
+        name=name and f"step of {name}",
+        donated=(1,),
+    )
     return VideoFunctions(
-        compile_ahead(functions.init, params, frame, labels),
-        compile_ahead(functions.step, params, state, frame),
+        init or compile_ahead(begin.function, params, frame, labels),
+        compile_ahead(step.function, params, begin.outputs, frame),
     )
 
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from ranet_jax.bank import State
-from ranet_jax.compilation import compile_ahead, compile_functions, describe_inputs
+from ranet_jax.compilation import compile_functions
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import (
@@ -156,10 +156,10 @@ class Segmenter:
             protocol=self.protocol,
             templates=templates,
         )
-        if init is None:
-            return compile_functions(functions, self.params, self.frame_canvas)
-        frame, _, state = describe_inputs(functions.init, self.params, self.frame_canvas)
-        return VideoFunctions(init, compile_ahead(functions.step, self.params, state, frame))
+        name = repr(
+            (self.model, slots, self.precision, self.probabilities, self.protocol, templates)
+        )
+        return compile_functions(functions, self.params, self.frame_canvas, name=name, init=init)
 
     def start(self, frame: np.ndarray, mask: np.ndarray, params: Any = None) -> "Tracker":
         """Starts a video.

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 import ranet_jax
-from ranet_jax.compilation import describe_inputs
+from ranet_jax.compilation import describe_frame
 from ranet_jax.errors import InputError
 from ranet_jax.files import check_destination, replace_folder
 from ranet_jax.protocol import State, build
@@ -83,7 +83,8 @@ def export_functions(
     canvas = network.protocol.find_frame_canvas(network.model)
     params = flatten_params(network.params)
     params = {path: jax.ShapeDtypeStruct(x.shape, x.dtype) for path, x in params.items()}
-    frame, labels, state = describe_inputs(init, params, canvas)
+    frame, labels = describe_frame(canvas)
+    state = jax.eval_shape(init, params, frame, labels)
     export_whole = functools.partial(jax.export.export, platforms=platforms)
     return ExportedFunctions(
         export_whole(jax.jit(init, keep_unused=True))(params, frame, labels),

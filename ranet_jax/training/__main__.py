@@ -46,8 +46,10 @@ def main() -> None:
         from ranet_jax.training import parallel
 
         parallel.start_processes(coordinator.value, process.value, processes.value)
+        from ranet_jax.compilation import keep_compiled
         from ranet_jax.training.loop import train
 
+        keep_compiled()  # a run that goes on need not wait for the compiler again
         given = config_flags.get_config_filename(flags.FLAGS["config"])
         train(config.value, Path(work.value or f"runs/{name_run(given)}"))
 
