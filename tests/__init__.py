@@ -17,6 +17,9 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if importlib.metadata.version("jaxlib").startswith("0.10."):
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
+# OpenCV's threads spin while they wait, which costs the other worker of pytest-xdist its core.
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+
 # Where the first process keeps what is compiled, so that no other test compiles it again; the user
 # may have said where.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
