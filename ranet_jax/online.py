@@ -20,12 +20,6 @@ from ranet_jax.protocol import PRECISIONS, find_slots
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.slots import check_frame, find_ids
 
-RATE = 1e-6
-"""The paper's learning rate of online learning, a tenth of that of stage 1."""
-
-SHIPPED_RATE = 1e-4
-"""The rate for the weights that ship, chosen on the kept-out training videos: docs/training.md."""
-
 CLIP_NORM = 1.0
 """Largest global norm of a gradient, as in stage 1."""
 
@@ -122,13 +116,15 @@ class OnlineLearner:
         compile_seconds: spent on compilation so far.
     """
 
-    def __init__(self, segmenter: Segmenter, steps: int, rate: float = RATE, seed: int = 0) -> None:
+    def __init__(
+        self, segmenter: Segmenter, steps: int, rate: float | None = None, seed: int = 0
+    ) -> None:
         """Prepares to learn videos; nothing is compiled yet.
 
         Args:
             segmenter: whose network, parameters and precision to start from.
             steps: of each video, at least 1.
-            rate: of learning, above 0.
+            rate: of learning, above 0; that of the segmenter's protocol when None.
             seed: of the examples, at least 0.
 
         Raises:
@@ -140,8 +136,10 @@ class OnlineLearner:
 
         if steps < 1:
             raise InputError(f"online learning of {steps} steps; give at least 1, or 0 for none")
+        usual = segmenter.protocol.online_rate
+        rate = usual if rate is None else rate
         if not 0 < rate < np.inf:
-            raise InputError(f"online learning at a rate of {rate}; give one above 0, like {RATE}")
+            raise InputError(f"online learning at a rate of {rate}; give one above 0, like {usual}")
         if seed < 0:
             raise InputError(f"online learning with the seed {seed}; give at least 0")
         self.steps, self.rate, self.seed = steps, rate, seed

@@ -57,6 +57,8 @@ class Protocol:
             be remembered.
         memory_templates: places of the bank where memory is on, of `bank.TEMPLATES`. The first
             template is never given up; the oldest other is.
+        online_rate: the rate of online learning that suits the weights; by default the paper's, a
+            tenth of that of stage 1.
     """
 
     locality: float = 0.0
@@ -64,6 +66,7 @@ class Protocol:
     memory_every: int = 0
     memory_confidence: float = 0.9
     memory_templates: int = 4
+    online_rate: float = 1e-6
 
     @property
     def templates(self) -> int:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from configs.static_pretrain import get_config
-from ranet_jax import online
 from ranet_jax.data.augment import make_static_example
 from ranet_jax.data.example import Augmentation
 from ranet_jax.errors import InputError
@@ -23,9 +22,11 @@ from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.online import OnlineLearner, load_examples
-from ranet_jax.online_flags import add_online_flags, choose_rate
+from ranet_jax.online_flags import add_online_flags
+from ranet_jax.protocol import RELEASED, Protocol
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.recipe import make_augmentation
+from ranet_jax.weights.packed import load_shipped
 from tests.painting import mask_of, paint, texture
 
 CANVAS = (96, 160)
@@ -107,20 +108,16 @@ def test_the_seed_decides(monkeypatch):
     assert largest_difference(learner().learn(frame, mask), learned) > RATE / 10
 
 
-@pytest.mark.parametrize(
-    ("flags", "rate"),
-    [
-        ([], online.SHIPPED_RATE),
-        (["--checkpoint", "mine"], RATE_OF_THE_PAPER),
-        (["--checkpoint", "mine", "--online-rate", "0.5"], 0.5),
-        (["--online-rate", "0.5"], 0.5),
-    ],
-)
-def test_the_rate_is_that_of_the_weights_unless_it_is_given(flags, rate):
+def test_the_rate_is_that_of_the_weights_unless_it_is_given():
+    model, params = segmenter().model, segmenter().params
+    assert OnlineLearner(segmenter(), 3).rate == RATE_OF_THE_PAPER
+    other = Segmenter(model, params, protocol=Protocol(online_rate=0.5))
+    assert OnlineLearner(other, 3).rate == 0.5
+    assert OnlineLearner(other, 3, 0.1).rate == 0.1
     parser = argparse.ArgumentParser()
-    parser.add_argument("--checkpoint")
     add_online_flags(parser)
-    assert choose_rate(parser.parse_args(flags)) == rate
+    assert parser.parse_args([]).online_rate is None
+    assert load_shipped().protocol.online_rate == 1e-4
 
 
 def test_examples_follow_from_seed_and_step_alone():
@@ -139,7 +136,7 @@ def test_examples_follow_from_seed_and_step_alone():
 
 def test_the_recipe_is_that_of_stage_1():
     config = get_config()
-    assert pytest.approx(config.optimizer.learning_rate / 10) == online.RATE
+    assert pytest.approx(config.optimizer.learning_rate / 10) == RELEASED.online_rate
     augmentation = make_augmentation(config.augmentation, (480, 864))
     assert Augmentation() == augmentation
     # Adam begins with a tenth of the first gradient, which is clipped.

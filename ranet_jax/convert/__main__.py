@@ -8,6 +8,7 @@ No code in a file of PyTorch is ever executed.
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from ranet_jax.errors import run_command
@@ -41,6 +42,11 @@ def main() -> None:
     packing = commands.add_parser("pack", help="checkpoint to one file with 8-bit kernels")
     packing.add_argument("destination", type=Path, help="a new .safetensors file")
     add_network_flags(packing)
+    packing.add_argument(
+        "--online-rate",
+        type=float,
+        help="rate of online learning that suits the weights (default: the checkpoint's)",
+    )
     args = parser.parse_args()
     if args.command == "import":
         check_destination(args.destination)
@@ -50,6 +56,9 @@ def main() -> None:
     elif args.command == "pack":
         check_destination(args.destination)
         network = choose_network(args)
+        if args.online_rate is not None:
+            protocol = dataclasses.replace(network.protocol, online_rate=args.online_rate)
+            network = network._replace(protocol=protocol)
         write_packed(args.destination, network)
         print(f"{args.destination.stat().st_size / 1e6:.1f} MB, {network.protocol}")
     else:

@@ -20,7 +20,7 @@ from ranet_jax.network_flags import (
     choose_network,
     set_up_computation,
 )
-from ranet_jax.online_flags import add_online_flags, choose_rate
+from ranet_jax.online_flags import add_online_flags
 from ranet_jax.segmenter import Segmenter
 
 
@@ -70,7 +70,7 @@ def main() -> None:
         return
     learning = None
     if args.online_steps:
-        learning = Learning(args.online_steps, choose_rate(args), args.seed)
+        learning = Learning(args.online_steps, args.online_rate, args.seed)
     segmenter = Segmenter.from_network(choose_network(args), args.precision)
     evaluate_network(selection, segmenter, str(args.checkpoint or "shipped"), out, learning)
 

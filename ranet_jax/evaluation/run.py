@@ -22,7 +22,7 @@ from ranet_jax.evaluation.submission import write_submission
 from ranet_jax.evaluation.times import print_times, summarize_times
 from ranet_jax.files import lock_folder, replace_folder
 from ranet_jax.machine import count_cores, describe_machine
-from ranet_jax.online import RATE, OnlineLearner
+from ranet_jax.online import OnlineLearner
 from ranet_jax.remarks import remark
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.network import Network, describe_network
@@ -39,12 +39,12 @@ class Learning(NamedTuple):
 
     Attributes:
         steps: of each sequence, at least 1.
-        rate: of learning.
+        rate: of learning; that of the network's protocol when None.
         seed: of the examples.
     """
 
     steps: int
-    rate: float = RATE
+    rate: float | None = None
     seed: int = 0
 
 

@@ -21,7 +21,7 @@ from ranet_jax.network_flags import (
     set_up_computation,
 )
 from ranet_jax.online import OnlineLearner
-from ranet_jax.online_flags import add_online_flags, choose_rate
+from ranet_jax.online_flags import add_online_flags
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segment.many import Entry, is_list, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
@@ -124,7 +124,7 @@ def main() -> None:
     )
     learner = None
     if args.online_steps:
-        learner = OnlineLearner(segmenter, args.online_steps, choose_rate(args), args.seed)
+        learner = OnlineLearner(segmenter, args.online_steps, args.online_rate, args.seed)
     if not entries:
         run_job(job, segmenter, learner)
         return
