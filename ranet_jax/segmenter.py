@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flax.core
 import jax
 import numpy as np
 
@@ -62,7 +63,7 @@ class Segmenter:
         if precision not in PRECISIONS:
             raise InputError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
         self.model = model
-        self.params = jax.device_put(params)
+        self.params = jax.device_put(flax.core.unfreeze(params))
         self.precision = precision
         self.probabilities = probabilities
         self.protocol = protocol
@@ -156,10 +157,17 @@ class Segmenter:
             protocol=self.protocol,
             templates=templates,
         )
-        name = repr(
-            (self.model, slots, self.precision, self.probabilities, self.protocol, templates)
+        settings = self.model, slots, self.precision, self.probabilities, self.protocol, templates
+        # A network of another class is told by no name, and one elsewhere is traced for there.
+        (device, *_) = jax.tree.leaves(self.params)[0].devices()
+        usual = type(self.model) is RANet and device.platform == jax.default_backend()
+        return compile_functions(
+            functions,
+            self.params,
+            self.frame_canvas,
+            name=repr(settings) if usual else None,
+            init=init,
         )
-        return compile_functions(functions, self.params, self.frame_canvas, name=name, init=init)
 
     def start(self, frame: np.ndarray, mask: np.ndarray, params: Any = None) -> "Tracker":
         """Starts a video.

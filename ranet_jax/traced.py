@@ -4,10 +4,8 @@ jax keeps what was compiled, but traces a program anew to find that. With a netw
 layers this takes longer than reading the compiled one, so its StableHLO is kept as well.
 """
 
-import functools
 import hashlib
-import os
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -19,6 +17,13 @@ import jax.export
 import ranet_jax
 from ranet_jax.bank import State
 from ranet_jax.remarks import remark
+
+jax.export.register_pytree_node_serialization(
+    State,
+    serialized_name="ranet_jax.State",
+    serialize_auxdata=lambda auxiliary: b"",
+    deserialize_auxdata=lambda data: (),
+)
 
 
 class Traced(NamedTuple):
@@ -43,8 +48,8 @@ def trace(
     masks are the same, bit for bit, at every start.
 
     Args:
-        function: jitted.
-        arguments: of it, as arrays or as their shapes.
+        function: jitted; all that it calls is jax's, flax's or this package's.
+        arguments: of it, as arrays or as their shapes, for jax's default platform.
         name: all that tells the function from others; None for one that is not to be kept.
         donated: which arguments it may overwrite.
 
@@ -60,7 +65,7 @@ def trace(
     if exported is None:
         exported = jax.export.export(cast(jax.stages.Wrapped, function))(*shapes)
         if path:
-            _write(path, exported)
+            _write(path, bytes(exported.serialize()))
     outputs = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in exported.out_avals]
     return Traced(
         jax.jit(exported.call, donate_argnums=donated, keep_unused=True),
@@ -74,20 +79,13 @@ def _read_setting(name: str) -> Any:
 
 
 def _find_folder() -> Path | None:
-    """Finds the folder of jax's compilation cache; None where it is not in use."""
+    """Finds the folder of jax's compilation cache; None where it is not in use, or is no folder."""
     folder = _read_setting("jax_compilation_cache_dir")
-    return Path(folder) if folder and _read_setting("jax_enable_compilation_cache") else None
+    if not folder or "://" in folder or not _read_setting("jax_enable_compilation_cache"):
+        return None
+    return Path(folder)
 
 
-def _digest(name: str, shapes: Any) -> str:
-    """A name for all that a traced program depends on."""
-    settings = jax.config.read("jax_enable_x64"), _read_setting("jax_default_matmul_precision")
-    versions = jax.__version__, flax.__version__
-    parts = name, str(shapes), jax.default_backend(), settings, versions, _digest_source()
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-@functools.cache
 def _digest_source() -> str:
     """A name for the source of this package, which changes with any file of it."""
     digest = hashlib.sha256()
@@ -96,34 +94,40 @@ def _digest_source() -> str:
     return digest.hexdigest()
 
 
+# As it is imported, because the files may change while a program runs.
+_SOURCE = _digest_source()
+
+
+def _digest(name: str, shapes: Any) -> str:
+    """A name for all that a traced program depends on."""
+    settings = jax.config.read("jax_enable_x64"), _read_setting("jax_default_matmul_precision")
+    versions = jax.__version__, flax.__version__, _SOURCE
+    parts = name, str(shapes), jax.export.default_export_platform(), settings, versions
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
 def _read(path: Path) -> jax.export.Exported | None:
     """Reads a program; None where there is none."""
-    _register_state()
     try:
         return jax.export.deserialize(bytearray(path.read_bytes()))
-    except OSError:
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        remark(f"{path} cannot be read ({error.strerror}); works without")
         return None
     except Exception as error:  # the reader has no error of its own, and any means the same
         remark(f"{path} is damaged ({type(error).__name__}); it is written anew")
         return None
 
 
-def _write(path: Path, exported: jax.export.Exported) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Writes a program in one step, beside others who may do the same."""
+    unfinished = path.with_name(f".{uuid.uuid4().hex}.unfinished")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(exported.serialize())
-        os.replace(file.name, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
     except OSError as error:
         remark(f"{path} cannot be written ({error.strerror}); works without")
-
-
-@functools.cache
-def _register_state() -> None:
-    """Tells jax how to write the structure of `State`, which is all in its name."""
-    jax.export.register_pytree_node_serialization(
-        State,
-        serialized_name="ranet_jax.State",
-        serialize_auxdata=lambda auxiliary: b"",
-        deserialize_auxdata=lambda data: (),
-    )
+    finally:
+        unfinished.unlink(missing_ok=True)

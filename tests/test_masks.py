@@ -274,11 +274,37 @@ def test_ids_beside_colours_are_refused_unless_they_are_davis_colours(tmp_path, 
     first, later = tmp_path / "first.png", tmp_path / "later.png"
     write_mask(first, labels)
     save(tmp_path, paint(labels, [(0, 0, 0), (9, 0, 0), (255, 0, 0)]), later.name)
-    with pytest.raises(InputError, match=r"later\.png has colours and .*first\.png ids.*one way"):
+    with pytest.raises(InputError, match=r"later\.png has colours and .*first\.png has none.*one"):
         read_user_masks({0: first, 9: later}, SIZE)
     Image.open(first).convert("RGB").save(later)
     found = read_user_masks({0: first, 9: later}, SIZE)
     np.testing.assert_array_equal(found[9].labels, labels)
+
+
+def test_white_is_object_1_beside_ids_however_it_is_saved(tmp_path, labels, capsys):
+    one = labels == 1
+    rgb = save(tmp_path, paint(one.astype(int), [(0, 0, 0), (255, 255, 255)]), "rgb.png")
+    grey = save(tmp_path, np.where(one, 255, 0).astype(np.uint8), "grey.png")
+    ids, davis = tmp_path / "ids.png", tmp_path / "davis.png"
+    write_mask(ids, labels)
+    Image.open(ids).convert("RGB").save(davis)
+    for first in (ids, grey, davis):
+        found = read_user_masks({0: first, 9: grey if first == davis else rgb}, SIZE)
+        np.testing.assert_array_equal(found[0].labels, one if first == grey else labels)
+        np.testing.assert_array_equal(found[9].labels, one)
+    assert capsys.readouterr().err == ""
+
+
+def test_what_may_be_white_or_not_is_refused_beside_colours(tmp_path, labels):
+    coloured = save(tmp_path, paint(labels, [(0, 0, 0), (9, 0, 0), (255, 0, 0)]), "colours.png")
+    hidden = np.zeros((*SIZE, 4), np.uint8)
+    hidden[labels > 0, 3] = 255
+    other = save(tmp_path, hidden, "hidden.png")
+    with pytest.raises(InputError, match=r"colours\.png has colours and .*hidden\.png has none"):
+        read_user_masks({0: coloured, 9: other}, SIZE)
+    empty = save(tmp_path, np.zeros(SIZE, np.uint8), "empty.png")
+    with pytest.raises(InputError, match=r"empty\.png has no object"):
+        read_user_masks({0: coloured, 9: empty}, SIZE)
 
 
 def test_transparent_is_background(tmp_path, labels):

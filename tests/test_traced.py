@@ -1,6 +1,7 @@
 """Traced programs that are kept: the next start takes them, and they compute the same."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 
 from ranet_jax import traced
 from ranet_jax.bank import start_bank
-from ranet_jax.models.ranet import init_params, small_ranet
+from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.traced import trace
 
@@ -59,7 +60,7 @@ def test_the_next_start_traces_nothing(folder, monkeypatch):
     assert [path.stat().st_mtime_ns for path in folder.iterdir()] == [written]
     with pytest.raises(AssertionError, match="anew"):
         take("another")
-    monkeypatch.setattr(traced, "_digest_source", lambda: "of a newer version")
+    monkeypatch.setattr(traced, "_SOURCE", "of a newer version")
     with pytest.raises(AssertionError, match="anew"):
         take()
 
@@ -96,6 +97,35 @@ def test_nothing_is_kept_where_that_was_not_asked_for(folder, monkeypatch):
     )
     monkeypatch.setattr(traced, "_find_folder", lambda: None)
     take()
+    assert not list(folder.iterdir())
+
+
+def test_what_cannot_be_written_is_said_and_leaves_nothing(folder, monkeypatch, capsys):
+    monkeypatch.setattr("ranet_jax.remarks._said", set())
+
+    def fail(path, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    take()
+    assert "cannot be written (No space left on device)" in capsys.readouterr().err
+    assert not list(folder.iterdir())
+
+
+def test_the_folder_need_not_exist_yet(folder, monkeypatch):
+    monkeypatch.setattr(traced, "_find_folder", lambda: folder / "new")
+    take()
+    assert len(list((folder / "new").iterdir())) == 1
+
+
+def test_a_network_of_another_class_is_not_kept(folder):
+    class Other(RANet):
+        pass
+
+    small = small_ranet("single")
+    fields = {f.name: getattr(small, f.name) for f in dataclasses.fields(RANet)}
+    model = Other(**fields | {"parent": None, "name": None})
+    Segmenter(model, init_params(model, 0)).compile(1)
     assert not list(folder.iterdir())
 
 

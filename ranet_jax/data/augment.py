@@ -220,8 +220,8 @@ def make_static_example(
         mask: uint8 [h, w] of ids, 0 background.
         augmentation: all numbers.
         generator: source of randomness; equal states give equal examples.
-        previous_mask: uint8 [h, w] of ids, what the previous mask is made from; `mask` if None,
-            and where no view of it will do.
+        previous_mask: uint8 [h, w] of ids, what the previous mask is made from; `mask` if None;
+            and where no view of it will do, if it has taken distractors in.
 
     Returns:
         The example. Neither its template's mask nor its labels are empty.
@@ -239,7 +239,8 @@ def make_static_example(
             _warp_view(image, mask, nodes, augmentation, flip=flip) for nodes in warps
         )
         previous = current.labels
-        if previous_mask is not None and strength:  # its box may have left the object
+        # At last what was taken in stays, but not that for which the object was left.
+        if previous_mask is not None and (strength or not augmentation.distractors_taken_in):
             previous = _warp_view(image, previous_mask, warps[1], augmentation, flip=flip).labels
         example = _make_example(
             template, current, previous, later, augmentation, generator, strength

@@ -14,6 +14,7 @@ from ranet_jax.media.palette import name_davis_colours
 from ranet_jax.remarks import remark
 
 _WHITE = 0xFFFFFF
+_BRIGHTEST = 255, 65535  # white, in images of 8 and of 16 bits
 _ALIKE = 40  # by which a colour differs between two lossy files
 
 
@@ -53,7 +54,8 @@ def read_user_masks(
 
     Colours that are all DAVIS's have DAVIS's ids. Others get ids in the order of red, green and
     blue values, and a colour means the same object in all masks of the video; white is one of them
-    where some masks are black and white and others have colours. What was guessed is printed.
+    where some masks are black and white and others have colours that are not DAVIS's. What was
+    guessed is printed.
 
     Args:
         paths: image file by frame index.
@@ -69,8 +71,8 @@ def read_user_masks(
         OSError: the system does not let a file be read.
     """
     masks = _match_kinds(paths, {index: decode_mask(path) for index, path in sorted(paths.items())})
-    coloured = [mask.labels for mask in masks.values() if mask.kind == "colours"]
-    by_davis = all(name_davis_colours(labels) is not None for labels in coloured)
+    coloured = [mask for mask in masks.values() if mask.kind == "colours"]
+    by_davis = all(_are_davis(mask) for mask in coloured)
     id_of_colour: dict[int, int] = {}
     read = {}
     for index, mask in masks.items():
@@ -100,28 +102,41 @@ def read_user_masks(
 
 
 def _match_kinds(paths: Mapping[int, Path], masks: dict[int, Mask]) -> dict[int, Mask]:
-    """Makes white a colour beside other colours; refuses colours that are no ids beside ids."""
+    """Makes one kind of colours and white; refuses colours that are no ids beside ids."""
+    shown = [index for index, mask in masks.items() if mask.labels.any()]
+    coloured = [index for index in shown if masks[index].kind == "colours"]
+    others = [index for index in shown if index not in coloured]
+    if not others or all(_are_davis(masks[index]) for index in coloured):
+        return masks  # of one kind, or of ids: white alone is the id 1
+    if all(set(np.unique(masks[index].labels)) <= {0, _WHITE} for index in coloured):
+        return masks | {index: _take_for_white(masks[index]) for index in coloured}
+    for index in others:
+        mask = masks[index]
+        if mask.kind != "black and white" or mask.white not in _BRIGHTEST:
+            raise InputError(
+                f"{paths[coloured[0]]} has colours and {paths[index]} has none, so that it is not "
+                "known which objects are the same; draw all masks of a video in one way"
+            )
+    remark(
+        f"{paths[others[0]]} is black and white and {paths[coloured[0]]} has colours: white was "
+        "taken for a colour, and each colour for an object of its own"
+    )
+    white = {index: masks[index] for index in others}
+    return masks | {
+        index: mask._replace(labels=_WHITE * mask.labels, kind="colours")
+        for index, mask in white.items()
+    }
 
-    def find(*kinds: str) -> list[int]:
-        return [index for index, mask in masks.items() if mask.kind in kinds]
 
-    coloured, white, numbered = find("colours"), find("black and white"), find("grey", "palette")
-    if coloured and white:
-        remark(
-            f"{paths[white[0]]} is black and white and {paths[coloured[0]]} has colours: white was "
-            "taken for a colour, and each colour for an object of its own"
-        )
-        for index in white:
-            mask = masks[index]
-            masks[index] = mask._replace(labels=_WHITE * mask.labels, kind="colours", white=0)
-        coloured = coloured + white
-    by_name = all(name_davis_colours(masks[index].labels) is not None for index in coloured)
-    if numbered and coloured and not by_name:
-        raise InputError(
-            f"{paths[coloured[0]]} has colours and {paths[numbered[0]]} ids, so that it is not "
-            "known which objects are the same; draw all masks of a video in one way"
-        )
-    return masks
+def _are_davis(mask: Mask) -> bool:
+    """Whether a mask's colours are all DAVIS's, so that they are ids."""
+    return name_davis_colours(mask.labels) is not None
+
+
+def _take_for_white(mask: Mask) -> Mask:
+    """A black and white mask that was saved with colours."""
+    labels = (mask.labels != 0).astype(np.int32)
+    return mask._replace(labels=labels, kind="black and white", white=_BRIGHTEST[0])
 
 
 def _refuse_many(path: Path, count: int, what: str) -> None:

@@ -49,7 +49,8 @@ def main() -> None:
         from ranet_jax.compilation import keep_compiled
         from ranet_jax.training.loop import train
 
-        keep_compiled()  # a run that goes on need not wait for the compiler again
+        if processes.value == 1:  # jax keeps what the first process compiles, and others would wait
+            keep_compiled()  # so that a run that goes on does not compile again
         given = config_flags.get_config_filename(flags.FLAGS["config"])
         train(config.value, Path(work.value or f"runs/{name_run(given)}"))
 
