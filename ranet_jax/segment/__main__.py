@@ -154,8 +154,12 @@ def _list_entries(args: argparse.Namespace) -> list[Entry]:
 
 
 def command() -> None:
-    """The entry point of `ranet-segment`."""
-    run_command(main)
+    """The entry point of `ranet-segment`; Ctrl-C ends it with one line."""
+    try:
+        run_command(main)
+    except KeyboardInterrupt:  # before the first frame, or between two videos
+        print("interrupted; what was finished is in --out", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

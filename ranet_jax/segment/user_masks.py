@@ -38,7 +38,8 @@ def read_mask(path: str | Path) -> np.ndarray:
             `read_user_masks`. What was guessed is printed.
 
     Returns:
-        uint8 [h, w] of ids, 0 is background.
+        uint8 [h, w] of ids, 0 is background. Colours are numbered anew in each file: where another
+        mask of the same video shows another object, give it another id (`2 * read_mask(path)`).
 
     Raises:
         InputError: as `read_user_masks` does.

@@ -317,3 +317,15 @@ def test_parse_masks():
         parse_masks(["a.png"], ["c.png"])
     with pytest.raises(InputError, match="the first frame has no mask"):
         parse_masks(["7=b.png"], [])
+
+
+def test_an_early_interrupt_is_one_line(monkeypatch, capsys):
+    def wait(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "set_up_computation", wait)
+    monkeypatch.setattr(sys, "argv", ["segment", "clip.mp4", "--mask", "first.png", "--out", "x"])
+    with pytest.raises(SystemExit) as exit_info:
+        command_line.command()
+    assert exit_info.value.code == 130
+    assert capsys.readouterr().err == "interrupted; what was finished is in --out\n"
