@@ -33,9 +33,14 @@ from tests.training.runs import (
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A run that nothing stopped."""
-    work = tmp_path_factory.mktemp("undisturbed") / "run"
-    run(work)
+    """A run that nothing stopped, one for all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    work = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "undisturbed"
+    # Refused while another process trains there or looks at it; then it is complete.
+    end = time.time() + 600
+    while (done := try_command(command(work))).returncode:
+        assert "another process is writing" in done.stderr and time.time() < end, done.stderr
+        time.sleep(1)
     return work
 
 
