@@ -122,10 +122,9 @@ def _match_kinds(paths: Mapping[int, Path], masks: dict[int, Mask]) -> dict[int,
         f"{paths[others[0]]} is black and white and {paths[coloured[0]]} has colours: white was "
         "taken for a colour, and each colour for an object of its own"
     )
-    white = {index: masks[index] for index in others}
     return masks | {
-        index: mask._replace(labels=_WHITE * mask.labels, kind="colours")
-        for index, mask in white.items()
+        index: masks[index]._replace(labels=_WHITE * masks[index].labels, kind="colours")
+        for index in others
     }
 
 
