@@ -11,7 +11,7 @@ import platformdirs
 
 from ranet_jax.protocol import VideoFunctions
 from ranet_jax.remarks import remark
-from ranet_jax.traced import trace
+from ranet_jax.trace_cache import trace
 
 
 def describe_frame(
@@ -52,7 +52,7 @@ def compile_functions(
         params: that they will be called with.
         canvas: height and width of the frames.
         clips: as for `describe_frame`.
-        name: of the functions, see `traced.trace`.
+        name: of the functions, see `trace_cache.trace`.
         init: compiled, where that was done before.
 
     Returns:

@@ -35,6 +35,11 @@ class FrameBar:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def count(self) -> int:
+        """How many frames were counted."""
+        return int(self._progress.tasks[0].completed)
+
     def stop(self) -> None:
         """Leaves the bar as it is, so that what is printed stands below it."""
         self._progress.stop()

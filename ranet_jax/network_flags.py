@@ -11,6 +11,7 @@ from ranet_jax.bank import TEMPLATES
 from ranet_jax.compilation import keep_compiled
 from ranet_jax.errors import InputError
 from ranet_jax.protocol import PRECISIONS
+from ranet_jax.remarks import remark
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped
 
@@ -102,6 +103,8 @@ def set_up_computation(arguments: argparse.Namespace) -> None:
     jax.config.update("jax_enable_compilation_cache", not arguments.no_cache)
     if not arguments.no_cache:
         keep_compiled()
+    if arguments.precision == "bfloat16" and jax.default_backend() == "cpu":
+        remark("on a processor bfloat16 takes longer than float32, which is the default")
 
 
 def choose_network(arguments: argparse.Namespace) -> Network:

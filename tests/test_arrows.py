@@ -12,12 +12,12 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "ranet_jax"
 
 RANKS = (
-    ("errors", "frame_bar", "geometry", "machine", "remarks"),
+    ("errors", "frame_bar", "geometry", "huge_pages", "machine", "remarks"),
     ("files", "flags", "slots"),
     ("media", "models"),
     ("bank", "data"),
     ("protocol",),
-    ("traced", "tracker", "weights"),
+    ("trace_cache", "tracker", "weights"),
     ("compilation",),
     ("network_flags", "segmenter"),
     ("online",),

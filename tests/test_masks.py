@@ -122,8 +122,11 @@ def test_a_background_that_is_not_0(tmp_path, labels, capsys):
         read(save(tmp_path, pixels, f"{pixels.ndim}.png"))
         line = f"one object of {tmp_path / f'{pixels.ndim}.png'} covers all of its border"
         assert line in capsys.readouterr().err
+    read(save(tmp_path, np.full_like(labels, 255), "white.png"))
+    assert "covers all of the frame" in capsys.readouterr().err
     read(save(tmp_path, labels))
-    assert "border" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "border" not in said and "all of" not in said
     # 255 beside ids is no object: that nothing is 0 does not matter then.
     found = read(save(tmp_path, np.where(labels, labels, 255).astype(np.uint8), "void.png"))
     np.testing.assert_array_equal(found.labels, labels)

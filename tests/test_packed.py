@@ -1,11 +1,15 @@
 """Weights in the form in which they ship."""
 
+import dataclasses
+import sys
+
 import flax.traverse_util
 import jax
 import numpy as np
 import pytest
 import safetensors.numpy
 
+from ranet_jax.convert import __main__ as convert
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS
@@ -55,6 +59,24 @@ def test_file_holds_description_and_weights(tmp_path):
     np.testing.assert_array_equal(again.params["decoder"]["logit"]["kernel"], kernel)
     with pytest.raises(InputError, match="exists already"):
         write_packed(path, original)
+
+
+def test_the_rate_of_online_learning_goes_along(tmp_path, monkeypatch):
+    write_packed(tmp_path / "before.safetensors", network())
+    path = tmp_path / "packed.safetensors"
+
+    def pack(rate):
+        arguments = ["pack", path, "--checkpoint", tmp_path / "before.safetensors"]
+        monkeypatch.setattr(
+            sys, "argv", ["convert", *map(str, [*arguments, "--online-rate", rate])]
+        )
+        convert.main()
+
+    for rate in ("0", "nan", "inf"):
+        with pytest.raises(InputError, match=r"--online-rate .*: give one above 0"):
+            pack(rate)
+    pack("1e-3")
+    assert read_packed(path).protocol == dataclasses.replace(network().protocol, online_rate=1e-3)
 
 
 def test_files_of_others_and_damage_are_named(tmp_path):

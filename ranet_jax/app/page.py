@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import os
 import shutil
 import tempfile
 import time
@@ -154,11 +155,13 @@ class Page:
         """
         latest = time.time() - 5 if self._visits else float("inf")
         folders = [visit.folder for visit in self._visits.values()]
-        for path in self._folder.rglob("*.png"):
-            with contextlib.suppress(FileNotFoundError):  # taken just now
-                is_of_visit = any(folder in path.parents for folder in folders)
-                if not is_of_visit and path.stat().st_mtime < latest:
-                    path.unlink()
+        # Unlike `rglob`, `walk` bears that another tab's folders are deleted meanwhile.
+        for place, _, names in os.walk(self._folder):
+            for path in [Path(place, name) for name in names if name.endswith(".png")]:
+                with contextlib.suppress(FileNotFoundError):  # taken just now
+                    is_of_visit = any(folder in path.parents for folder in folders)
+                    if not is_of_visit and path.stat().st_mtime < latest:
+                        path.unlink()
 
     def _start_anew(self, request: gr.Request) -> dict:
         """The video was taken back, or is none."""

@@ -9,9 +9,10 @@ No code in a file of PyTorch is ever executed.
 
 import argparse
 import dataclasses
+import math
 from pathlib import Path
 
-from ranet_jax.errors import run_command
+from ranet_jax.errors import InputError, run_command
 from ranet_jax.files import check_destination
 from ranet_jax.flags import FlagParser
 from ranet_jax.network_flags import add_network_flags, choose_network
@@ -55,6 +56,8 @@ def main() -> None:
         save_network(args.destination, network)
     elif args.command == "pack":
         check_destination(args.destination)
+        if args.online_rate is not None and not 0 < args.online_rate < math.inf:
+            raise InputError(f"--online-rate {args.online_rate}: give one above 0, like 1e-4")
         network = choose_network(args)
         if args.online_rate is not None:
             protocol = dataclasses.replace(network.protocol, online_rate=args.online_rate)

@@ -77,8 +77,13 @@ def _describe_border(mask: Mask, name: str) -> tuple[str, ...]:
     if mask.kind in ("grey", "palette"):
         labels = np.where(labels == VOID, 0, labels)
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    if not border[0] or (border != border[0]).any() or (labels == border[0]).all():
+    if not border[0] or (border != border[0]).any():
         return ()
+    if (labels == border[0]).all():
+        return (
+            f"one object of {name} covers all of the frame, so that nothing is background; if that "
+            "is a slip, make what is not the object 0 or black",
+        )
     return (
         f"one object of {name} covers all of its border, as a background does; if it is the "
         "background, make it 0 or black",

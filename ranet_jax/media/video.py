@@ -10,7 +10,6 @@ import cv2
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.animation import is_animation, open_animation
-from ranet_jax.media.film import open_film
 from ranet_jax.media.frames import Frame, Video, check_size
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import (
@@ -20,6 +19,7 @@ from ranet_jax.media.listing import (
     name_mixture,
     sort_images,
 )
+from ranet_jax.media.video_file import open_video_file
 from ranet_jax.remarks import remark
 
 IMAGE_RATE = Fraction(24)
@@ -53,7 +53,7 @@ def open_video(source: str) -> Video:
             remark(mixture)
         return _open_images(source, images)
     if path.exists():
-        return open_animation(path) if is_animation(path) else open_film(source)
+        return open_animation(path) if is_animation(path) else open_video_file(source)
     if source.isdecimal():
         return _open_camera(int(source))
     if glob.has_magic(source):

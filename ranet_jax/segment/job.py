@@ -85,6 +85,12 @@ def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Ou
             length = f"{video.frame_count} frames" if video.frame_count else "length unknown"
             print(f"{video.name}: {width} x {height}, {float(video.frame_rate):.5g} fps, {length}")
             print_masks(job.mask_paths, masks, job.replacing)
+            if learner:
+                print(
+                    f"online learning: {learner.steps} steps on the first frame, before the "
+                    "others; the first time, to compile them takes a minute or more",
+                    flush=True,
+                )
             if job.overwrite:
                 remove_results(job.out)
             labels = {index: one.labels for index, one in masks.items()}
@@ -122,6 +128,10 @@ def _segment(
             )
         except KeyboardInterrupt:
             bar.stop()
-            remedy = "; --resume goes on" if video.has_end else ""
-            print(f"interrupted: finished frames are in {job.out}{remedy}", file=sys.stderr)
+            what = f"finished frames are in {job.out}"
+            if not bar.count and not job.resume:
+                what = "no frame was finished"
+            elif video.has_end:
+                what += "; --resume goes on"
+            print(f"interrupted: {what}", file=sys.stderr)
             sys.exit(130)

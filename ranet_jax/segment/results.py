@@ -96,8 +96,10 @@ class Results:
         ]
         before = {int(i): mark for i, mark in known["marks"].items() if int(i) < self.finished}
         now = {int(i): mark for i, mark in self._marks.items() if int(i) < self.finished}
-        if before.get(0) != now.get(0) or before.keys() - now.keys():
-            differing.append("masks")
+        if before.get(0) != now.get(0):
+            differing.append("another mask of the first frame")
+        for index in sorted(before.keys() - now.keys()):
+            differing.append(f"a mask of frame {index}, which is not given now")
         if differing:
             raise InputError(
                 f"{self.folder} was begun with other settings ({', '.join(differing)}); go on "

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ranet_jax.media.palette import PALETTE
 from ranet_jax.online import OnlineLearner
+from ranet_jax.remarks import remark
 from ranet_jax.segment.confidence import CONFIDENCE
 from ranet_jax.segment.engine import Outcome
 from ranet_jax.segment.results import OVERLAY
@@ -29,6 +30,7 @@ def print_masks(
     """
     table = Table("Frame", "Mask", "In the file", "Object", "In the overlay", "Pixels")
     followed: set[int] = set()
+    ends = []
     for index, (labels, ids) in masks.items():
         known = set() if index in replacing else followed
         for number, (value, one) in enumerate(ids.items()):
@@ -39,8 +41,13 @@ def print_masks(
             painted = "#{:02x}{:02x}{:02x}".format(*PALETTE[3 * one : 3 * one + 3])
             painted = f"{painted} [on {painted}]    [/]"
             table.add_row(*place, swatch, who, painted, str((labels == one).sum()))
+        ended = sorted(followed - set(ids.values())) if index in replacing else []
+        for one in ended:
+            ends.append(f"{paths[index]} has no object {one}, which ends at frame {index}")
         followed = known | set(ids.values())
     Console().print(table)
+    for line in ends:
+        remark(line)
 
 
 def print_summary(

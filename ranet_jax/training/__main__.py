@@ -4,10 +4,12 @@ import sys
 from pathlib import Path
 
 from ranet_jax.errors import run_command
+from ranet_jax.huge_pages import use_huge_pages
 
 
 def command() -> None:
     """The entry point of `ranet-train`."""
+    use_huge_pages()
     run_command(main)
 
 

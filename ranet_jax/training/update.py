@@ -45,7 +45,7 @@ def make_update(
                 memory=config.loss.memory,
             )
         )
-        if config.accumulate == 1:  # without a loop, in which XLA's convolutions on the CPU crawl
+        if config.accumulate == 1:
             return compute(params, batch)
         parts = jax.tree.map(
             lambda x: x.reshape(config.accumulate, len(x) // config.accumulate, *x.shape[1:]),
@@ -57,7 +57,9 @@ def make_update(
 
         shapes = jax.eval_shape(compute, params, batch)
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-        total, _ = jax.lax.scan(add_part, nothing, parts)
+        # On the CPU, XLA's convolutions crawl in a loop, so there is none.
+        is_loop = jax.default_backend() != "cpu"
+        total, _ = jax.lax.scan(add_part, nothing, parts, unroll=1 if is_loop else True)
         return jax.tree.map(lambda x: x / config.accumulate, total)
 
     def update(state: TrainState, batch: dict[str, Array]) -> tuple[TrainState, dict[str, Array]]:

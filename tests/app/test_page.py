@@ -1,5 +1,6 @@
 """The command and all of the page, in a headless browser."""
 
+import contextlib
 import io
 import os
 import shutil
@@ -109,7 +110,13 @@ COUNT_PICTURES = """() => {
 
 def files_in(folder):
     """Files that hold anything."""
-    return [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size]
+    found = []
+    for place, _, names in os.walk(folder):  # unlike rglob it bears what is deleted meanwhile
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                if (path := Path(place, name)).stat().st_size:
+                    found.append(path)
+    return found
 
 
 def wait_until_gone(folder):
@@ -124,10 +131,43 @@ def send(page, path):
     page.locator("input[type=file]").first.set_input_files(path)
 
 
+def wait_until_drawn(page, before=None):
+    """Waits until the editor shows a picture, another than before: nothing there tells."""
+    last = None
+    for _ in range(400):
+        now = photograph(page)
+        is_new = now.std() > 8 and (before is None or not np.array_equal(now, before))
+        if is_new and last is not None and np.array_equal(now, last):
+            return
+        last = now
+        page.wait_for_timeout(250)
+    raise AssertionError("the editor has drawn nothing")
+
+
+def photograph(page):
+    """The middle of the editor, where its picture is and none of its buttons."""
+    with Image.open(io.BytesIO(page.locator("canvas").first.screenshot())) as picture:
+        w, h = picture.size
+        box = (int(0.3 * w), int(0.35 * h), int(0.7 * w), int(0.65 * h))
+        return np.asarray(picture.convert("RGB").crop(box))
+
+
+def choose_colour(page, brush):
+    """Opens the colours, which the editor closes again when it draws, and takes one."""
+    from playwright.sync_api import TimeoutError as NothingToClick
+
+    colour = page.locator("button.color").nth(brush - 1)
+    for _ in range(20):
+        page.get_by_label("Color", exact=True).click()
+        with contextlib.suppress(NothingToClick):
+            colour.click(timeout=9_000)
+            return
+    raise AssertionError("the colours did not open")
+
+
 def paint(page, brush, x):
     """A stroke down the picture with a brush, at a share of the editor's width."""
-    page.get_by_label("Color", exact=True).click()
-    page.locator("button.color").nth(brush - 1).click()
+    choose_colour(page, brush)
     page.get_by_label("Brush", exact=True).click()
     box = page.locator("canvas").first.bounding_box()
     across = box["x"] + x * box["width"]
@@ -155,7 +195,7 @@ def test_from_upload_to_download(app, page, tmp_path):
     send(page, write_clip(tmp_path / "clip.mp4"))
     page.get_by_label("Brush", exact=True).wait_for()
     assert list(folder.rglob("clip.mp4"))
-    page.wait_for_timeout(1000)  # until the editor has drawn its picture, which nothing tells
+    wait_until_drawn(page)
     paint(page, 1, 0.35)
     paint(page, 2, 0.65)
     page.evaluate(COUNT_PICTURES)
@@ -190,11 +230,12 @@ def test_from_upload_to_download(app, page, tmp_path):
 def test_a_frame_is_corrected_and_the_later_ones_follow(app, page, tmp_path):
     send(page, write_clip(tmp_path / "clip.mp4"))
     page.get_by_label("Brush", exact=True).wait_for()
-    page.wait_for_timeout(1000)  # until the editor has drawn its picture, which nothing tells
+    wait_until_drawn(page)
     paint(page, 1, 0.35)
     page.get_by_role("button", name="Segment").click()
     page.locator("video").wait_for()
     before = read_archive(download(page, "Masks (zip)")[1])
+    painted = photograph(page)
     assert not any((mask == 2).any() for mask in before)
 
     number = page.get_by_label("number input for Frame")
@@ -202,7 +243,7 @@ def test_a_frame_is_corrected_and_the_later_ones_follow(app, page, tmp_path):
     number.press("Enter")
     go_on = page.get_by_role("button", name="Go on from frame 3")
     go_on.wait_for()
-    page.wait_for_timeout(1000)
+    wait_until_drawn(page, painted)
     paint(page, 2, 0.65)
     go_on.click()
     page.locator("video").wait_for(state="hidden")
@@ -230,7 +271,7 @@ def test_the_example_is_one_click_and_painted(app, page):
     folder = app[1]
     page.get_by_role("button", name="No video at hand?").click()
     page.get_by_label("Brush", exact=True).wait_for()
-    page.wait_for_timeout(1000)  # until the editor has drawn its pictures
+    wait_until_drawn(page)
     page.get_by_role("button", name="Segment").click()
     page.locator("video").wait_for()
     _, content = download(page, "Masks (zip)")
@@ -261,6 +302,7 @@ def test_bad_input_is_explained(app, page, tmp_path):
 
     send(page, write_clip(tmp_path / "clip.mp4"))
     page.get_by_label("Brush", exact=True).wait_for()
+    wait_until_drawn(page)
     page.get_by_role("button", name="Segment").click()
     page.get_by_text("nothing is painted; paint over each object").wait_for()
     assert page.get_by_role("button", name="Segment").is_enabled()

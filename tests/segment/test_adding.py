@@ -149,9 +149,11 @@ def test_a_correction_that_is_stopped_leaves_nothing_of_what_it_replaces(tool, f
 def test_what_a_run_was_begun_with_is_not_taken_back(tool, folder, tmp_path):
     run(tool, folder, GREEN_JOINS, tmp_path)
     before = contents(tmp_path)
-    for other in (RED_FIRST, GREEN_JOINS | {0: mark(frame=picture(0), red=6)}):
-        with pytest.raises(InputError, match=r"begun with other settings \(masks\)"):
-            run(tool, folder, other, tmp_path, resume=True)
+    with pytest.raises(InputError, match=r"settings \(a mask of frame 4, which is not given now\)"):
+        run(tool, folder, RED_FIRST, tmp_path, resume=True)
+    other = GREEN_JOINS | {0: mark(frame=picture(0), red=6)}
+    with pytest.raises(InputError, match=r"settings \(another mask of the first frame\)"):
+        run(tool, folder, other, tmp_path, resume=True)
     assert contents(tmp_path) == before
 
 
@@ -217,11 +219,12 @@ def test_the_command_adds_and_replaces(call, folder, tmp_path):
     later = f"4={tmp_path / '4.png'}"
     code, text = call(*rest, tmp_path / "a", "--mask", later)
     assert code == 0, text
-    assert set(np.unique(read(tmp_path / "a/masks/8.png"))) == {0, 2, 5}
+    assert set(np.unique(read(tmp_path / "a/masks/8.png"))) == {0, 2, 5} and "ends at" not in text
     assert re.search(r"frames that most need a look: \d \(object \d, 0\.\d\d\)", text)
     code, text = call(*rest, tmp_path / "b", "--replace", later)
     assert code == 0, text
     assert set(np.unique(read(tmp_path / "b/masks/8.png"))) == {0, 2}
+    assert "4.png has no object 5, which ends at frame 4" in text
     # Going on with a correction: a new look of 5, which turned blue.
     write_mask(tmp_path / "7.png", mark(frame=picture(7), red=5))
     more = ("--mask", later, "--mask", f"7={tmp_path / '7.png'}", "--resume")

@@ -230,6 +230,16 @@ def test_interrupted_command(call, arguments, tmp_path, monkeypatch):
     assert text.splitlines()[-1] == f"interrupted: finished frames are in {tmp_path / 'camera'}"
 
 
+def test_interrupted_before_the_first_frame(call, arguments, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Segmenter, "compile", interrupt)
+    code, text = call(*arguments)
+    assert code == 130
+    assert text.splitlines()[-1] == "interrupted: no frame was finished"
+
+
 def lose(monkeypatch, lost, after):
     """Makes the network lose an object after some steps."""
     step, left = Tracker.step, iter(range(after))

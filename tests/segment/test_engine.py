@@ -123,9 +123,10 @@ def test_resume_needs_the_same_run(folder, masks, tmp_path):
     run(folder, masks, tmp_path, max_frames=4)
     with pytest.raises(InputError, match=r"other settings \(probabilities\)"):
         run(folder, masks, tmp_path, resume=True, probabilities=False)
-    for other in ({0: masks[0]}, masks | {0: masks[3]}):
-        with pytest.raises(InputError, match=r"other settings \(masks\)"):
-            run(folder, other, tmp_path, resume=True)
+    with pytest.raises(InputError, match=r"other settings \(another mask of the first frame\)"):
+        run(folder, masks | {0: masks[3]}, tmp_path, resume=True)
+    with pytest.raises(InputError, match=r"\(a mask of frame 3, which is not given now\)"):
+        run(folder, {0: masks[0]}, tmp_path, resume=True)
     again = {"probabilities": True, "resume": True, "replacing": {3}}
     weights = Segmenter(small_ranet(), init_params(small_ranet(), 1), probabilities=True)
     with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(weights\)"):

@@ -14,8 +14,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ranet_jax.errors import InputError
+from ranet_jax.media.cut_files import find_promise
 from ranet_jax.media.frames import Frame, Sound, Video, check_size
-from ranet_jax.media.promise import find_promise
 from ranet_jax.media.sound import find_track
 from ranet_jax.remarks import remark
 
@@ -31,7 +31,7 @@ _REMEDY = "copy the file again or convert it"
 _SOUND_PIECE = Fraction(1, 10)
 
 
-def open_film(path: str) -> Video:
+def open_video_file(path: str) -> Video:
     """Opens a video file; its first frame is decoded to see how large it is, the right way up.
 
     Args:

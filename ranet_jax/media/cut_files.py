@@ -1,4 +1,4 @@
-"""What a video file promises beforehand, to see in the end whether all of it was there.
+"""Tells a video file that was cut off from one that just ends, by what it promises beforehand.
 
 FFmpeg takes a file that was cut off for one that just ends. How many frames there should be, or how
 many bytes, stands in its container: in an index (MP4, MOV), a header (IVF), the length of the

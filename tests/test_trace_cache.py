@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax import traced
+from ranet_jax import trace_cache
 from ranet_jax.bank import start_bank
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.traced import trace
+from ranet_jax.trace_cache import trace
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Where programs are kept."""
-    monkeypatch.setattr(traced, "_find_folder", lambda: tmp_path)
+    monkeypatch.setattr(trace_cache, "_find_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -60,7 +60,7 @@ def test_the_next_start_traces_nothing(folder, monkeypatch):
     assert [path.stat().st_mtime_ns for path in folder.iterdir()] == [written]
     with pytest.raises(AssertionError, match="anew"):
         take("another")
-    monkeypatch.setattr(traced, "_SOURCE", "of a newer version")
+    monkeypatch.setattr(trace_cache, "_SOURCE", "of a newer version")
     with pytest.raises(AssertionError, match="anew"):
         take()
 
@@ -95,7 +95,7 @@ def test_nothing_is_kept_where_that_was_not_asked_for(folder, monkeypatch):
         ).function
         is step
     )
-    monkeypatch.setattr(traced, "_find_folder", lambda: None)
+    monkeypatch.setattr(trace_cache, "_find_folder", lambda: None)
     take()
     assert not list(folder.iterdir())
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(folder, monkeypatch, 
 
 
 def test_the_folder_need_not_exist_yet(folder, monkeypatch):
-    monkeypatch.setattr(traced, "_find_folder", lambda: folder / "new")
+    monkeypatch.setattr(trace_cache, "_find_folder", lambda: folder / "new")
     take()
     assert len(list((folder / "new").iterdir())) == 1
 
@@ -144,7 +144,7 @@ def test_masks_are_the_same(folder, monkeypatch):
 
     first, second = segment(), segment()
     assert len(list(folder.iterdir())) == 2
-    monkeypatch.setattr(traced, "_find_folder", lambda: None)
+    monkeypatch.setattr(trace_cache, "_find_folder", lambda: None)
     for kept, again, plain in zip(first, second, segment(), strict=True):
         for one, other, without in zip(kept, again, plain, strict=True):
             np.testing.assert_array_equal(one, without)
