@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ranet_jax.models.convolution import convolve, mix_channels
 from ranet_jax.models.layers import (
     Conv,
     MultiScale,
-    convolve,
     normalize_channels,
     standardize,
     upsample,
@@ -124,3 +124,14 @@ def test_gradients_of_a_convolution_are_those_of_jax(float64, c, f, dilation):
     np.testing.assert_array_equal(value, expected)
     for found, true in zip(pull(gradient), expected_pull(gradient), strict=True):
         np.testing.assert_allclose(found, true, atol=1e-10)
+
+
+def test_gradients_of_a_matrix_product_are_those_of_jax(float64):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x, kernel = jax.random.normal(keys[0], (3, 4, 5, 7)), jax.random.normal(keys[1], (7, 6))
+    gradient = jax.random.normal(keys[2], (3, 4, 5, 6))
+    value, pull = jax.vjp(mix_channels, x, kernel)
+    expected, expected_pull = jax.vjp(lambda x, kernel: x @ kernel, x, kernel)
+    np.testing.assert_allclose(value, expected, atol=1e-12)
+    for found, true in zip(pull(gradient), expected_pull(gradient), strict=True):
+        np.testing.assert_allclose(found, true, atol=1e-12)

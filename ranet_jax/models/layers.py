@@ -5,13 +5,14 @@ bfloat16 or float64); parameters are stored in float32 and cast on use. No block
 statistics, so training and test behave alike.
 """
 
-import functools
 from typing import cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from ranet_jax.models.convolution import convolve, convolve_plainly, mix_channels
 
 EPSILON = 1e-5
 
@@ -105,91 +106,6 @@ def upsample_corner_aligned(x: Array, factor: int) -> Array:
     )
 
 
-# Only matters in float32, where the default of GPU and TPU keeps 10 or 8 bits.
-_PRECISION = jax.lax.Precision.HIGHEST
-
-_MANY_CHANNELS = 32
-"""From so many on, the gradient of a kernel is faster as matrix products than as a convolution."""
-
-
-def _convolve_plainly(x: Array, kernel: Array, stride: int, dilation: int) -> Array:
-    """The convolution of `Conv`, as jax writes it."""
-    padding = dilation * (kernel.shape[0] // 2)
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(stride, stride),
-        padding=[(padding, padding)] * 2,
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=_PRECISION,
-    )
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def convolve(x: Array, kernel: Array, dilation: int) -> Array:
-    """A convolution of stride 1 with "same" padding, whose gradients are fast on a CPU.
-
-    jax writes both gradients as convolutions in another order of axes. XLA for CPUs turns them into
-    the fast order in the outermost program alone, so that inside a loop they are a hundred times
-    slower; and its gradient of a kernel is slow everywhere.
-
-    Args:
-        x: [b, h, w, c].
-        kernel: [size, size, c, f], size odd.
-        dilation: step between kernel taps.
-
-    Returns:
-        [b, h, w, f].
-    """
-    return _convolve_plainly(x, kernel, 1, dilation)
-
-
-def _convolve_forward(x: Array, kernel: Array, dilation: int) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve_plainly(x, kernel, 1, dilation), (x, kernel)
-
-
-def _convolve_backward(
-    dilation: int, saved: tuple[Array, Array], gradient: Array
-) -> tuple[Array, Array]:
-    x, kernel = saved
-    turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    size, _, c, f = kernel.shape
-    padding = dilation * (size // 2)
-    if min(c, f) < _MANY_CHANNELS:
-        # The batch is what is summed over, so it stands where channels do.
-        of_kernel = jax.lax.conv_general_dilated(
-            x.transpose(3, 1, 2, 0),
-            gradient.transpose(1, 2, 0, 3),
-            window_strides=(dilation, dilation),
-            padding=[(padding, padding)] * 2,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            precision=_PRECISION,
-        ).transpose(1, 2, 0, 3)
-    else:
-        b, h, w, _ = x.shape
-        # A tap multiplies one with the other moved; the one with fewer channels is moved.
-        moved, still = (x, gradient) if c <= f else (gradient, x)
-        moved = jnp.pad(moved, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-        still = still.reshape(b, h * w, -1)
-
-        def sum_tap(row: int, column: int) -> Array:  # [c, f]
-            if c > f:
-                row, column = size - 1 - row, size - 1 - column
-            top, left = row * dilation, column * dilation
-            seen = moved[:, top : top + h, left : left + w].reshape(b, h * w, -1)
-            pair = (seen, still) if c <= f else (still, seen)
-            # A sample at a time: XLA shares out a batch among the cores, but not a long sum.
-            return jnp.einsum("bnc,bnf->bcf", *pair, precision=_PRECISION).sum(axis=0)
-
-        taps = [sum_tap(row, column) for row in range(size) for column in range(size)]
-        of_kernel = jnp.stack(taps).reshape(kernel.shape)
-    return _convolve_plainly(gradient, turned, 1, dilation), of_kernel
-
-
-convolve.defvjp(_convolve_forward, _convolve_backward)
-
-
 class Conv(nn.Module):
     """Convolution with PyTorch's "same" padding: `dilation * (size // 2)` on every side.
 
@@ -214,12 +130,12 @@ class Conv(nn.Module):
         kernel = kernel.astype(x.dtype)
         if self.size == 1:  # a matrix product, and as one it is faster
             x = x[:, :: self.stride, :: self.stride]
-            y = jnp.einsum("bhwc,cf->bhwf", x, kernel[0, 0], precision=_PRECISION)
+            y = cast(Array, mix_channels(x, kernel[0, 0]))
         elif self.stride == 1:
             # jax 0.10 types the result of a custom_vjp as any object.
             y = cast(Array, convolve(x, kernel, self.dilation))
         else:
-            y = _convolve_plainly(x, kernel, self.stride, self.dilation)
+            y = convolve_plainly(x, kernel, self.stride, self.dilation)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
             y = y + bias.astype(x.dtype)
