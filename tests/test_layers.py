@@ -7,6 +7,7 @@ import pytest
 
 from ranet_jax.models.convolution import convolve, mix_channels
 from ranet_jax.models.layers import (
+    EPSILON,
     Conv,
     MultiScale,
     normalize_channels,
@@ -135,3 +136,18 @@ def test_gradients_of_a_matrix_product_are_those_of_jax(float64):
     np.testing.assert_allclose(value, expected, atol=1e-12)
     for found, true in zip(pull(gradient), expected_pull(gradient), strict=True):
         np.testing.assert_allclose(found, true, atol=1e-12)
+
+
+def test_the_gradient_of_a_norm_is_that_of_jax(float64):
+    keys = jax.random.split(jax.random.key(0), 2)
+    x = 3 + jax.random.normal(keys[0], (2, 4, 5, 3))
+    gradient = jax.random.normal(keys[1], x.shape)
+
+    def plain(x):
+        variance = x.var(axis=(1, 2), keepdims=True)
+        return (x - x.mean(axis=(1, 2), keepdims=True)) / jnp.sqrt(variance + EPSILON)
+
+    value, pull = jax.vjp(standardize, x)
+    expected, expected_pull = jax.vjp(plain, x)
+    np.testing.assert_allclose(value, expected, atol=1e-12)
+    np.testing.assert_allclose(pull(gradient)[0], expected_pull(gradient)[0], atol=1e-12)

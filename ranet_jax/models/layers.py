@@ -33,12 +33,31 @@ def standardize(x: Array) -> Array:
     Returns:
         float32 or wider, [b, h, w, c], of mean 0 and (biased) variance 1 over height and width.
     """
-    x = widen(x)
+    return cast(Array, _standardize(widen(x)))
+
+
+@jax.custom_vjp
+def _standardize(x: Array) -> Array:
+    """With its gradient in closed form, which takes fewer passes than what jax derives."""
+    return _standardize_forward(x)[0]
+
+
+def _standardize_forward(x: Array) -> tuple[Array, tuple[Array, Array, Array]]:
     mean = x.mean(axis=(1, 2), keepdims=True)
     variance = jnp.square(x - mean).mean(axis=(1, 2), keepdims=True)
     scale = jax.lax.rsqrt(variance + EPSILON)
     # Not `(x - mean) * scale`: XLA would store the centred tensor for both of its uses.
-    return x * scale - mean * scale
+    return x * scale - mean * scale, (x, mean, scale)
+
+
+def _standardize_backward(saved: tuple[Array, Array, Array], gradient: Array) -> tuple[Array]:
+    x, mean, scale = saved
+    level = gradient.mean(axis=(1, 2), keepdims=True)
+    slope = (gradient * (x - mean)).mean(axis=(1, 2), keepdims=True) * scale**2
+    return ((gradient - level - (x - mean) * slope) * scale,)
+
+
+_standardize.defvjp(_standardize_forward, _standardize_backward)
 
 
 def add_and_rectify(x: Array, y: Array) -> Array:
