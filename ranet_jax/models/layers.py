@@ -53,8 +53,10 @@ def _standardize_forward(x: Array) -> tuple[Array, tuple[Array, Array, Array]]:
 def _standardize_backward(saved: tuple[Array, Array, Array], gradient: Array) -> tuple[Array]:
     x, mean, scale = saved
     level = gradient.mean(axis=(1, 2), keepdims=True)
-    slope = (gradient * (x - mean)).mean(axis=(1, 2), keepdims=True) * scale**2
-    return ((gradient - level - (x - mean) * slope) * scale,)
+    product = (gradient * x).mean(axis=(1, 2), keepdims=True)
+    slope = (product - level * mean) * scale**2
+    # (gradient - level - (x - mean) * slope) * scale, without the centred tensor here either.
+    return (gradient * scale - x * (slope * scale) + (mean * slope - level) * scale,)
 
 
 _standardize.defvjp(_standardize_forward, _standardize_backward)
