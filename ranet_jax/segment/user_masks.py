@@ -78,8 +78,6 @@ def read_user_masks(
     read = {}
     for index, mask in masks.items():
         path = paths[index]
-        for line in mask.remarks:
-            remark(line)
         if mask.kind == "colours":
             labels, ids = _number_colours(path, mask, id_of_colour, by_davis=by_davis)
         else:
@@ -99,6 +97,8 @@ def read_user_masks(
         if not labels.any():
             raise InputError(f"{path} has no object; everything in it is 0, black or transparent")
         read[index] = UserMask(labels, ids)
+    for line in [line for mask in masks.values() for line in mask.remarks]:
+        remark(line)  # now that all can be used: what is refused is one line
     return read
 
 
