@@ -25,7 +25,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.seed = 0
     config.steps = 100_000
     config.batch_size = 16  # of all devices and processes together
-    config.accumulate = 1  # parts that a device's share of the batch is cut into, to save memory
+    # Parts that a device's share of the batch is cut into, to save memory; on a CPU they save none.
+    config.accumulate = 1
     config.precision = "bfloat16"  # of the computation; parameters stay float32
     config.init_from = "weights/resnet101"
 

@@ -57,7 +57,7 @@ def make_update(
 
         shapes = jax.eval_shape(compute, params, batch)
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-        # On the CPU, XLA's convolutions crawl in a loop, so there is none.
+        # On the CPU, XLA's convolutions crawl in a loop, so there is none, and no memory is saved.
         is_loop = jax.default_backend() != "cpu"
         total, _ = jax.lax.scan(add_part, nothing, parts, unroll=1 if is_loop else True)
         return jax.tree.map(lambda x: x / config.accumulate, total)
