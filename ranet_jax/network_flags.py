@@ -104,7 +104,7 @@ def set_up_computation(arguments: argparse.Namespace) -> None:
     if not arguments.no_cache:
         keep_compiled()
     if arguments.precision == "bfloat16" and jax.default_backend() == "cpu":
-        remark("on a processor bfloat16 takes longer than float32, which is the default")
+        remark("on a processor a frame takes longer in bfloat16 than in float32, the default")
 
 
 def choose_network(arguments: argparse.Namespace) -> Network:

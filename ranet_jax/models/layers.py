@@ -151,9 +151,9 @@ class Conv(nn.Module):
         kernel = kernel.astype(x.dtype)
         if self.size == 1:  # a matrix product, and as one it is faster
             x = x[:, :: self.stride, :: self.stride]
+            # jax 0.10 types the result of a custom_vjp as any object.
             y = cast(Array, mix_channels(x, kernel[0, 0]))
         elif self.stride == 1:
-            # jax 0.10 types the result of a custom_vjp as any object.
             y = cast(Array, convolve(x, kernel, self.dilation))
         else:
             y = convolve_plainly(x, kernel, self.stride, self.dilation)
