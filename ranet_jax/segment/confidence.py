@@ -24,7 +24,7 @@ class Confidence(NamedTuple):
     Attributes:
         frame: its number, from 0.
         name: of the frame.
-        one: id of the object.
+        id: of the object.
         mean: of its probability inside its mask; 0 where it was not found, 1 where its mask was
             given.
         area: of its mask, in pixels of the video.
@@ -32,7 +32,7 @@ class Confidence(NamedTuple):
 
     frame: int
     name: str
-    one: int
+    id: int
     mean: float
     area: int
 
@@ -95,7 +95,7 @@ def _write(file: TextIO, rows: Iterable[Confidence], *, with_head: bool) -> None
         writer.writerow(_COLUMNS)
     for row in rows:
         found = "yes" if row.is_found else "no"
-        writer.writerow([row.frame, row.name, row.one, f"{row.mean:.4f}", row.area, found])
+        writer.writerow([row.frame, row.name, row.id, f"{row.mean:.4f}", row.area, found])
 
 
 def read_confidence(path: Path) -> list[Confidence]:
@@ -133,9 +133,9 @@ def find_doubtful(rows: Iterable[Confidence]) -> list[Confidence]:
     candidates: list[Confidence] = []
     was_found: dict[int, bool] = {}
     for row in rows:
-        if row.mean < 1 and (row.is_found or was_found.get(row.one, True)):
+        if row.mean < 1 and (row.is_found or was_found.get(row.id, True)):
             candidates.append(row)
-        was_found[row.one] = row.is_found
+        was_found[row.id] = row.is_found
     chosen: list[Confidence] = []
     for row in sorted(candidates, key=lambda row: (row.mean if row.is_found else -1.0, row.frame)):
         if len(chosen) < _MOST and all(abs(row.frame - one.frame) >= _APART for one in chosen):

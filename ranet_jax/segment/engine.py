@@ -16,9 +16,9 @@ from ranet_jax.online import OnlineLearner
 from ranet_jax.remarks import remark
 from ranet_jax.segment.confidence import Confidence, find_doubtful, rate_frame
 from ranet_jax.segment.following import check_masks, compile_for_masks, follow
-from ranet_jax.segment.identity import describe_masks, describe_run
 from ranet_jax.segment.outputs import make_grey, open_overlay, paint
 from ranet_jax.segment.results import Results
+from ranet_jax.segment.same_run import describe_masks, describe_run
 from ranet_jax.segment.sightings import Sighting, Sightings
 from ranet_jax.segment.threads import Writing, read_ahead
 from ranet_jax.segmenter import Segmenter

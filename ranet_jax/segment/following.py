@@ -10,8 +10,8 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame
 from ranet_jax.online import OnlineLearner
 from ranet_jax.protocol import MAX_OBJECTS, find_slots
-from ranet_jax.segment.identity import compute_checksum
 from ranet_jax.segment.results import Results
+from ranet_jax.segment.same_run import compute_checksum
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.tracker import Tracker
 

@@ -14,8 +14,8 @@ from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.video import open_video
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segment.engine import Outcome, segment_video
+from ranet_jax.segment.messages import print_masks, print_summary
 from ranet_jax.segment.results import check_folder, remove_results
-from ranet_jax.segment.summary import print_masks, print_summary
 from ranet_jax.segment.user_masks import read_user_masks
 from ranet_jax.segmenter import Segmenter
 

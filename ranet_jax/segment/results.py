@@ -59,7 +59,7 @@ class Results:
         Args:
             folder: of the results; is made.
             settings: JSON by its name; all that the masks depend on beside masks and video.
-            marks: of each mask that is given, by frame index; see `identity.describe_masks`.
+            marks: of each mask that is given, by frame index; see `same_run.describe_masks`.
             resume: whether frames that are in the folder are kept: those before the first mask
                 that is new or another one than before. The others are removed when the first that
                 takes their place is written.

@@ -180,9 +180,9 @@ def test_the_frames_that_need_a_look():
     rows += [row(i, 1, 0.9 - 0.001 * (i == 30)) for i in range(1, 40)]
     rows += [row(i, 2, 0.5 if i in (10, 11, 12) else 0.95) for i in range(1, 20)]
     rows += [row(i, 2, 0.0, 0) for i in range(20, 40)]
-    rows.sort(key=lambda one: (one.frame, one.one))
+    rows.sort(key=lambda one: (one.frame, one.id))
     found = find_doubtful(rows)
-    assert [(one.frame, one.one) for one in found[:3]] == [(20, 2), (10, 2), (30, 1)]
+    assert [(one.frame, one.id) for one in found[:3]] == [(20, 2), (10, 2), (30, 1)]
     frames = sorted(one.frame for one in found)
     assert len(frames) == 5 and min(np.diff(frames)) >= 5
     assert find_doubtful(rows[:2]) == []

@@ -67,7 +67,7 @@ def print_summary(
     Console().print(table)
     if outcome.doubtful:
         frames = [
-            f"{one.frame} (object {one.one}, "
+            f"{one.frame} (object {one.id}, "
             + (f"{one.mean:.2f})" if one.is_found else "no longer found)")
             for one in outcome.doubtful
         ]
