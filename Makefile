@@ -20,7 +20,7 @@ test: check
 
 test-all: check
 	.venv/bin/python -m pytest
-	XLA_FLAGS= .venv/bin/python -m pytest tests/test_optimized.py
+	XLA_FLAGS= .venv/bin/python -m pytest tests/test_xla_optimized.py
 
 # The package alone, which segments and scores; all else needs what development needs.
 .venv/package: pyproject.toml requirements.txt

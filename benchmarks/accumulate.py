@@ -12,11 +12,11 @@ import time
 import jax
 import numpy as np
 
-from benchmarks.released import draw_example
+from benchmarks.examples import draw_example
+from benchmarks.machine import print_machine
 from configs import compact_fine
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.flags import FlagParser
-from ranet_jax.machine import describe_machine
 from ranet_jax.training import parallel
 from ranet_jax.training.recipe import make_model
 from ranet_jax.training.state import start_state
@@ -34,8 +34,7 @@ def main() -> None:
     model = make_model(config)
     batch = parallel.split_over_devices(draw_example(model, config.batch_size))
     state = start_state(model, config)
-    machine = describe_machine()
-    print(f"machine: {machine['processor']}, jax {jax.__version__} on {jax.default_backend()}")
+    print_machine()
     programs, memory = {}, {}
     for parts in map(int, args.parts.split(",")):
         if parts < 1 or config.batch_size % parts:

@@ -14,11 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.machine import print_machine
 from ranet_jax import Segmenter, read_frame
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import region_similarity
 from ranet_jax.flags import FlagParser
-from ranet_jax.machine import describe_machine
 from ranet_jax.media.listing import list_images
 from ranet_jax.media.masks import read_davis_mask
 
@@ -128,9 +128,7 @@ def main() -> None:
         segmenter = Segmenter.from_checkpoint(args.checkpoint)
     else:
         segmenter = Segmenter.pretrained()
-    machine = describe_machine()
-    print(f"machine: {machine['processor']}")
-    print("versions:", ", ".join(f"{name} {n}" for name, n in machine["versions"].items()))
+    print_machine()
 
     both = paste_clip(first, second)
     together = follow(segmenter, both, [1], 0, {JOINS: [2]})

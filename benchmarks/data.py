@@ -15,9 +15,9 @@ from PIL import Image
 
 from configs import static_pretrain
 from ranet_jax.data.augment import make_static_example, make_video_example
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import damage_labels
-from ranet_jax.data.example import Augmentation
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip, write_davis
 from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
@@ -32,9 +32,6 @@ from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.training.recipe import make_augmentation
 
 SAMPLES = 200
-VIDEO = Augmentation(spline=0.0, rotation=5.0, scaling=0.1, shift=0.05, pasted_objects=0)
-"""Stage 2's, as far as it matters for time."""
-
 _STILLS = (Path("DUTS-TR", "DUTS-TR-Image"), Path("DUTS-TR", "DUTS-TR-Mask"))
 _VIDEOS = (Path("DAVIS", "JPEGImages", "480p"), Path("DAVIS", "Annotations", "480p"))
 

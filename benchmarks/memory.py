@@ -14,9 +14,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from benchmarks.machine import print_machine
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.flags import FlagParser
-from ranet_jax.machine import describe_machine
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
 
@@ -80,9 +80,7 @@ def main() -> None:
     if args.frames <= REFERENCE:
         raise InputError(f"--frames must be over {REFERENCE}, the frame that others are held to")
     jax.config.update("jax_platforms", "cpu")
-    machine = describe_machine()
-    print(f"machine: {machine['processor']}")
-    print("versions:", ", ".join(f"{name} {n}" for name, n in machine["versions"].items()))
+    print_machine()
     print("resident memory, small network, 240 x 426 frames, one object:", flush=True)
     curve = run_stream(args.frames)
     if args.out:

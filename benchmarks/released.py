@@ -22,10 +22,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.examples import draw_example
+from benchmarks.machine import print_machine
 from benchmarks.torch_network import TorchNetwork
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.flags import FlagParser
-from ranet_jax.machine import describe_machine
 from ranet_jax.models.objective import compute_loss
 from ranet_jax.models.ranet import RANet, compact_ranet, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS, normalize_frame
@@ -46,25 +47,6 @@ NETWORKS = {
 
 Run = Callable[[], np.ndarray]
 """Runs a program once. It returns the probability [h, w], or the loss and what it has computed."""
-
-
-def draw_example(model: RANet, batch: int) -> dict[str, np.ndarray]:
-    """Training examples of noise with an object in each, without later frames."""
-    generator = np.random.default_rng(0)
-    h, w = model.canvas
-    template, frame = generator.integers(0, 256, (2, batch, h, w, 3)).astype(np.uint8)
-    labels = np.zeros((batch, h, w), np.uint8)
-    labels[:, h // 4 : h // 2, w // 4 : w // 2] = 1
-    return {
-        "template": template,
-        "template_labels": labels,
-        "frame": frame,
-        "previous": np.roll(labels, 8, 1),
-        "labels": np.roll(labels, 12, 2),
-        "box": np.tile(np.int32([0, 0, h, w]), (batch, 1)),
-        "later_frames": np.zeros((batch, 0, h, w, 3), np.uint8),
-        "later_labels": np.zeros((batch, 0, h, w), np.uint8),
-    }
 
 
 def prepare_our_frame(network: Network, dtype: Any) -> Run:
@@ -235,10 +217,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     jax.config.update("jax_platforms", "cpu")
 
-    machine = describe_machine()
-    versions = {**machine["versions"], "torch": torch.__version__}
-    print(f"machine: {machine['processor']}; load {os.getloadavg()[0]:.1f} before the start")
-    print("versions:", ", ".join(f"{name} {number}" for name, number in versions.items()))
+    print_machine(torch=torch.__version__)
     tasks = (
         ("one frame", prepare_our_frame, prepare_torch_frame),
         (f"gradient of a batch of {BATCH}", prepare_our_gradient, prepare_torch_gradient),

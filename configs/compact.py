@@ -14,7 +14,7 @@ takes and what it scores stand in docs/training.md.
 import ml_collections
 
 from configs import static_pretrain
-from configs.static_hour import CHOOSING
+from configs.choosing import choose_by_videos
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -41,7 +41,6 @@ def get_config() -> ml_collections.ConfigDict:
         {"duts-tr": 0.55, "ecssd": 0.05, "davis16-train": 0.4}
     )
     config.data.workers = 1
-    config.data.left_out = CHOOSING
 
     config.augmentation.cover = True
     config.augmentation.pasted_objects = 2
@@ -53,8 +52,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.log_every = 10
     config.save_every = 50
     config.sheet_every = 100
-    config.validation.every = 250
-    config.validation.split = "davis16-train"
-    config.validation.sequences = CHOOSING
-    config.validation.max_frames = 20
+    choose_by_videos(config, every=250)
     return config

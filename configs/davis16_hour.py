@@ -8,7 +8,8 @@ not measured.
 
 import ml_collections
 
-from configs import davis16_finetune, static_hour
+from configs import davis16_finetune
+from configs.choosing import choose_by_videos
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -20,6 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.backbone_factor = 0.2
     config.optimizer.warmup = 100
     config.optimizer.ema_decay = 0.998
-    config.data.left_out = static_hour.CHOOSING
-    static_hour.choose_by_videos(config)
+    config.save_every = 500
+    choose_by_videos(config, every=1000)
     return config

@@ -9,9 +9,7 @@ choose the best weights. Memory, time and score on a GPU: not measured.
 import ml_collections
 
 from configs import static_pretrain
-
-CHOOSING = ("drift-turn", "hike", "mallard-water", "scooter-gray")
-"""Training videos that are kept out of stage 2, to choose by."""
+from configs.choosing import choose_by_videos
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -23,14 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.backbone_factor = 0.1
     config.optimizer.warmup = 200
     config.optimizer.ema_decay = 0.998
-    choose_by_videos(config)
-    return config
-
-
-def choose_by_videos(config: ml_collections.ConfigDict) -> None:
-    """Scores the kept-out training videos now and then; checkpoints keep the best."""
     config.save_every = 500
-    config.validation.every = 1000
-    config.validation.split = "davis16-train"
-    config.validation.sequences = CHOOSING
-    config.validation.max_frames = 20
+    choose_by_videos(config, every=1000)
+    return config

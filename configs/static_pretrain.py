@@ -16,7 +16,7 @@ import dataclasses
 import ml_collections
 
 from configs import video_augmentation
-from ranet_jax.data.example import Augmentation
+from ranet_jax.data.augmentation import IMAGES_ALONE, Augmentation
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -51,7 +51,6 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.loss = ml_collections.ConfigDict()
     config.loss.dice = 0.0  # weight of the Dice loss beside the cross-entropy
-    config.loss.memory = False  # whether later frames have the one before as a second template
 
     config.data = ml_collections.ConfigDict()
     config.data.sets = {"duts-tr": 0.9, "ecssd": 0.1}  # how often each is drawn
@@ -64,6 +63,8 @@ def get_config() -> ml_collections.ConfigDict:
     del numbers["canvas"]  # that of the model
     config.augmentation = ml_collections.ConfigDict(numbers)  # of single images
     config.video_augmentation = config.augmentation.copy_and_resolve_references()
+    for name in IMAGES_ALONE:
+        del config.video_augmentation[name]
     video_augmentation.soften(config.video_augmentation)
 
     config.log_every = 20  # steps

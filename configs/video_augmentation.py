@@ -16,4 +16,3 @@ def soften(augmentation: ml_collections.ConfigDict) -> None:
     augmentation.damage.growth = 0.03
     augmentation.damage.missing_probability = 0.2
     augmentation.cover = False
-    augmentation.pasted_objects = 0

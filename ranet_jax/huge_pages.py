@@ -1,4 +1,4 @@
-"""Huge pages for large arrays, which training and online learning take and give back all the time.
+"""Huge pages for large arrays, which training takes and gives back all the time.
 
 XLA asks the system for the memory of each run of a program and returns it afterwards. A training
 step so has gigabytes mapped anew, and a page of 4 KiB at a time that costs more than any layer of

@@ -127,7 +127,7 @@ class Segmenter:
         """Compiles `init` and `step` for a number of objects, unless that was done before.
 
         Args:
-            objects: to have room for, 1 to `protocol.MAX_OBJECTS`.
+            objects: to have room for, 1 to `mask_kinds.MAX_OBJECTS`.
             templates: places of the bank that `step` takes, of `bank.TEMPLATES`; those that a video
                 starts with when None.
 

@@ -13,7 +13,7 @@ import tempfile
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Up to jaxlib 0.10 the emitter that users have takes more than twice as long to compile as the one
-# before it. `test_optimized.py` needs the users'; `make test-all` runs it with no flags.
+# before it. `test_xla_optimized.py` needs the users'; `make test-all` runs it with no flags.
 if importlib.metadata.version("jaxlib").startswith("0.10."):
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 

@@ -241,7 +241,7 @@ def test_no_previous_mask_in_training_and_test_but_its_box():
         tiny(ranking_rule="multi", selection="spatial", use_previous=False), 2
     )
     labels = jnp.asarray(example(2)["previous"][0])
-    in_box = np.asarray(cut_labels(labels, find_box(labels > 0)))
+    in_box = np.asarray(cut_labels(labels, find_box(labels > 0), labels.shape))
     for i in range(2):
         np.testing.assert_array_equal(full[0][0, i], labels == i + 1)
         np.testing.assert_array_equal(full[1][0, i], in_box == i + 1)

@@ -22,8 +22,8 @@ RANKS = (
     ("network_flags", "segmenter"),
     ("online",),
     ("online_flags",),
-    ("convert", "evaluation", "export", "segment", "tables"),
-    ("demo",),
+    ("convert", "evaluation", "export", "segment"),
+    ("demo", "tables"),
     ("app", "benchmark", "training"),
     ("figures",),
 )

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from ranet_jax.data.augment import make_static_example, make_video_example
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import Damage
-from ranet_jax.data.example import Augmentation
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.errors import InputError
 from ranet_jax.geometry import box as device
 from ranet_jax.geometry.canvas import Canvas
-from tests.painting import (
+from tests.coloured_masks import (
     CANVAS,
     assert_paint_agrees,
     one_object,
@@ -84,8 +84,8 @@ def test_without_augmentation_it_is_the_protocol(size, stage):
     frame, labels = canvas.fit_frame(image), canvas.fit_labels(mask)
     box = device.find_box(jnp.asarray(labels) != 0)
     assert box.tolist() != [0, 0, *CANVAS]
-    expected = np.asarray(device.cut_frame(jnp.asarray(frame, jnp.float32), box))
-    cut = np.asarray(device.cut_labels(jnp.asarray(labels), box))
+    expected = np.asarray(device.cut_frame(jnp.asarray(frame, jnp.float32), box, labels.shape))
+    cut = np.asarray(device.cut_labels(jnp.asarray(labels), box, labels.shape))
     for view in (example.template, example.frame):
         difference = np.abs(view - expected)
         # OpenCV 4 rounds places to 1/32 of a pixel, which shows where the image meets the black.
@@ -101,7 +101,7 @@ def test_previous_mask_sets_the_box_of_the_frame():
         image, mask, image, mask, previous, PLAIN, np.random.default_rng(0)
     )
     box = device.find_box(jnp.asarray(previous) != 0)
-    expected = device.cut_labels(jnp.asarray(mask), box)
+    expected = device.cut_labels(jnp.asarray(mask), box, mask.shape)
     np.testing.assert_array_equal(example.labels, expected)
     assert np.count_nonzero(example.labels != example.template_labels) > 1000
 
@@ -272,7 +272,7 @@ def test_objects_the_template_lacks_are_background():
     third = np.array([0, 1, 0, 2])[mask]
     box = device.find_box(jnp.asarray(third) != 0)
     np.testing.assert_array_equal(
-        example.labels, device.cut_labels(jnp.asarray(third.astype(np.uint8)), box)
+        example.labels, device.cut_labels(jnp.asarray(third.astype(np.uint8)), box, third.shape)
     )
 
 

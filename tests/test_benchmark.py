@@ -162,7 +162,7 @@ def test_cases_are_read():
     assert parse_cases("8x1,1x5") == [(8, 1), (1, 5)]
 
 
-@pytest.mark.parametrize("text", ["8", "1x", "axb", "1x2x3", "0x1", "1x0", "1x256", ""])
+@pytest.mark.parametrize("text", ["8", "1x", "axb", "1x2x3", "0x1", "1x0", "1x6", "1x256", ""])
 def test_what_is_no_case(text):
     with pytest.raises(InputError, match="--cases"):
         parse_cases(text)

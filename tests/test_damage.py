@@ -7,7 +7,7 @@ import pytest
 
 from ranet_jax.data.damage import Damage, damage_labels
 from ranet_jax.geometry.canvas import Canvas
-from tests.painting import CANVAS, one_object, overlap, three_objects
+from tests.coloured_masks import CANVAS, one_object, overlap, three_objects
 
 NO_DAMAGE = Damage(
     spline=0, rotation=0, scaling=0, shift=0, growth=0, missing_probability=0, missing_size=0

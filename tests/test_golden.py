@@ -185,10 +185,10 @@ def mask_differences(sequence):
         labels, index = CANVAS.fit_labels(mask_of(*key.split("/"))), golden[f"{key}/idx"]
         box = boxed(labels > 0)
         assert box.tolist() == golden[f"{key}/box"].tolist()
-        mask = np.asarray(cut_labels(jnp.asarray(labels), box))
+        mask = np.asarray(cut_labels(jnp.asarray(labels), box, labels.shape))
         assert mask.sum() == golden[f"{key}/mask_area"]
         assert np.array_equal(mask.ravel()[index], golden[f"{key}/mask"])
-        pasted = np.asarray(paste_probability(pattern, box)).ravel()[index]
+        pasted = np.asarray(paste_probability(pattern, box, labels.shape)).ravel()[index]
         largest = max(largest, np.abs(pasted - golden[f"{key}/probability_on_canvas"]).max())
     return largest
 
@@ -200,7 +200,9 @@ def frame_differences(sequence):
         frame = normalize_frame(
             jnp.asarray(CANVAS.fit_frame(frame_of(*key.split("/")))), jnp.float64
         )
-        cut = np.asarray(cut_frame(frame, jnp.asarray(golden[f"{key}/box"]))).reshape(-1, 3)
+        cut = np.asarray(
+            cut_frame(frame, jnp.asarray(golden[f"{key}/box"]), frame.shape[:2])
+        ).reshape(-1, 3)
         largest = max(largest, np.abs(cut[golden[f"{key}/idx"]].T - golden[f"{key}/frame"]).max())
     return largest
 

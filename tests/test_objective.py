@@ -7,15 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.bank import line_up, place_template, start_bank
 from ranet_jax.data.augment import make_static_example
-from ranet_jax.data.example import FRAME_SCALE, Augmentation
+from ranet_jax.data.augmentation import Augmentation
+from ranet_jax.data.example import FRAME_SCALE
 from ranet_jax.geometry.box import cut_labels, find_box
-from ranet_jax.models.activation import choose_labels, find_probability
 from ranet_jax.models.losses import segmentation_loss
 from ranet_jax.models.objective import _move_on, compute_loss, encode_template, segment_frame
 from ranet_jax.models.ranet import RANet, init_params
-from ranet_jax.models.template import pool_mask, split_labels
 from ranet_jax.protocol import Protocol, build, cut_input, gather_inputs
 from tests.painting import paint, three_objects
 
@@ -74,7 +72,7 @@ def test_every_frame_counts_alike():
         kernels, cells = encode_template(MODEL, params, batch, 3, jnp.float32)
         seen, losses = batch, []
         for _ in range(2):
-            logits, _ = segment_frame(MODEL, params, kernels, cells, seen, jnp.float32)
+            logits = segment_frame(MODEL, params, kernels, cells, seen, jnp.float32)
             losses.append(segmentation_loss(logits, seen["labels"], present, "sigmoid").mean())
             later = batch["later_frames"][:, 0], batch["later_labels"][:, 0]
             seen, _ = jax.vmap(partial(_move_on, MODEL))(logits, present, batch["box"], *later)
@@ -86,42 +84,3 @@ def test_every_frame_counts_alike():
     assert np.ptp(losses) > 1e-3 * losses.mean(), "the frames would be the same one"
     alone = batch | {name: batch[name][:, :0] for name in ("later_frames", "later_labels")}
     np.testing.assert_allclose(compute(params, alone), losses[0], rtol=1e-5)
-
-
-@pytest.mark.slow
-def test_memory_is_what_the_protocol_remembers():
-    """The second frame of a training example, and of a video that remembers the first."""
-    params, batch = init_params(MODEL, 3), make_batch(1)
-    one = {name: each[:1] for name, each in batch.items()}
-    present = jnp.ones((1, 3), bool)
-
-    @jax.jit
-    def follow(params, one):
-        kernels, cells = encode_template(MODEL, params, one, 3, jnp.float32)
-        logits, look = segment_frame(MODEL, params, kernels, cells, one, jnp.float32)
-        first = segmentation_loss(logits, one["labels"], present, "sigmoid").mean()
-        probability = find_probability(logits, present, "sigmoid")
-        found = choose_labels(jnp.moveaxis(probability, 1, -1), "sigmoid")
-        state = start_bank(kernels[0], cells[0], found[0], 2)
-        looked = pool_mask(split_labels(found, 3, jnp.float32), 32)[0]
-        state = place_template(state, 1, look[0], looked)
-        bank = [each[None] for each in line_up(state)]
-        later = one["later_frames"][:, 0], one["later_labels"][:, 0]
-        seen, _ = jax.vmap(partial(_move_on, MODEL))(logits, present, one["box"], *later)
-        logits, _ = segment_frame(MODEL, params, *bank, seen, jnp.float32)
-        second = segmentation_loss(logits, seen["labels"], present, "sigmoid").mean()
-        return (first + second) / 2, looked
-
-    expected, looked = follow(params, one)
-    assert looked.any(), "nothing would be remembered"
-
-    @jax.jit
-    def compute(params, one):
-        return [
-            compute_loss(MODEL, params, one, 3, jnp.float32, memory=memory)
-            for memory in (True, False)
-        ]
-
-    found, without = compute(params, one)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert abs(without - expected) > 1e-4 * expected, "the memory would change nothing"

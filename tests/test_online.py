@@ -11,7 +11,7 @@ import pytest
 
 from configs.static_pretrain import get_config
 from ranet_jax.data.augment import make_static_example
-from ranet_jax.data.example import Augmentation
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import run as evaluation
 from ranet_jax.evaluation.run import Learning
@@ -27,7 +27,7 @@ from ranet_jax.protocol import RELEASED, Protocol
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.recipe import make_augmentation
 from ranet_jax.weights.packed import load_shipped
-from tests.painting import mask_of, paint, texture
+from tests.coloured_masks import mask_of, paint, texture
 
 CANVAS = (96, 160)
 RATE_OF_THE_PAPER = 1e-6
@@ -253,8 +253,8 @@ def test_learning_is_spread_over_the_frames(monkeypatch, evaluate):
     share_learner(monkeypatch)
 
     def segment_split(segmenter, learner, *_):
-        learner.seconds = 8.0
-        return Segmented([0.5] * 3 + [1.5] * 3, {})
+        learner.seconds = 9.0  # one of them for a sequence that came to no end
+        return Segmented([0.5] * 3 + [1.5] * 3, {"first": 3.0, "second": 5.0}, {})
 
     monkeypatch.setattr(evaluation, "segment_split", segment_split)
     monkeypatch.setattr(evaluation, "score_folders", lambda *_, **__: Scored({}, {}))

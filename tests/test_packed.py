@@ -1,6 +1,7 @@
 """Weights in the form in which they ship."""
 
 import dataclasses
+import json
 import sys
 
 import flax.traverse_util
@@ -90,6 +91,22 @@ def test_files_of_others_and_damage_are_named(tmp_path):
         read_packed(damaged)
     with pytest.raises(InputError, match="does not exist"):
         read_packed(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    "description", [{"model": {"colour": 1}}, {"protocol": {"colour": 1}}, {}, "colour"]
+)
+def test_a_description_of_another_version_is_named(tmp_path, description):
+    path = tmp_path / "later.safetensors"
+    write_packed(path, network())
+    with safetensors.safe_open(path, framework="np") as file:
+        ((key, old),) = file.metadata().items()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if description:
+        description = json.loads(old) | description if isinstance(description, dict) else [1]
+    safetensors.numpy.save_file(tensors, path, {key: json.dumps(description)})
+    with pytest.raises(InputError, match=r"later.safetensors describes a network that this"):
+        read_packed(path)
 
 
 def test_the_weights_that_ship_are_whole_and_small():

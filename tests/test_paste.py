@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from ranet_jax.data.augment import make_static_example
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.damage import Damage
-from ranet_jax.data.example import Augmentation
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.pipeline import StaticDraw
-from tests.painting import (
+from tests.coloured_masks import (
     COLOURS,
     assert_paint_agrees,
     mask_of,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ranet_jax.data import pipeline
-from ranet_jax.data.example import Augmentation
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.pipeline import (
     Set,
     StaticDraw,

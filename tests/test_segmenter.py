@@ -15,7 +15,7 @@ from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.protocol import MAX_OBJECTS, build
 from ranet_jax.segmenter import Segmenter
-from tests.painting import overlap
+from tests.coloured_masks import overlap
 
 
 @functools.cache
@@ -165,9 +165,9 @@ def test_object_that_is_there_is_searched_in_its_box(monkeypatch):
     video, labels = clip(1)
     seen, previous = frames_seen(monkeypatch, jnp.asarray(labels), video[0])
     box = find_box(jnp.asarray(labels) > 0)
-    cut = cut_frame(normalize_frame(video[0], jnp.float32), box)
+    cut = cut_frame(normalize_frame(video[0], jnp.float32), box, labels.shape)
     np.testing.assert_allclose(seen, cut, atol=1e-5)
-    np.testing.assert_array_equal(previous, cut_labels(jnp.asarray(labels), box))
+    np.testing.assert_array_equal(previous, cut_labels(jnp.asarray(labels), box, labels.shape))
     assert previous.mean() > 2 * labels.mean(), "the object is large in its box"
 
 

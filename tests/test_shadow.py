@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.damage import Damage
-from ranet_jax.data.example import Augmentation
 from ranet_jax.data.pipeline import StaticDraw
 from ranet_jax.data.shadow import draw_shadow
-from tests.painting import mask_of
+from tests.coloured_masks import mask_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from ranet_jax.data import warp
 from ranet_jax.geometry import box as device
 from ranet_jax.geometry import host_box as boxes
 from ranet_jax.geometry.canvas import Canvas, fit_image
-from tests.painting import CANVAS, three_objects
+from tests.coloured_masks import CANVAS, three_objects
 
 NO_WARP = {"spline": 0, "rotation": 0, "scaling": 0, "shift": 0}
 
@@ -33,7 +33,7 @@ def test_box_equals_the_device_box(canvas):
 def test_label_cut_equals_the_device_cut():
     labels = np.random.default_rng(0).integers(0, 4, CANVAS).astype(np.uint8)
     for box in ([0, 0, 480, 864], [101, 203, 177, 588], [447, 0, 480, 60]):
-        expected = device.cut_labels(jnp.asarray(labels), jnp.asarray(box))
+        expected = device.cut_labels(jnp.asarray(labels), jnp.asarray(box), labels.shape)
         np.testing.assert_array_equal(boxes.cut_labels(labels, np.array(box)), expected)
 
 

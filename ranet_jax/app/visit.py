@@ -17,6 +17,7 @@ from ranet_jax.media.listing import list_images
 from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.segment.engine import segment_video
+from ranet_jax.segment.results import OVERLAY
 from ranet_jax.segmenter import Segmenter
 
 MAX_FRAMES = 3000
@@ -159,7 +160,7 @@ class Visit:
     @property
     def overlay(self) -> Path | None:
         """The overlay video; None where there is none."""
-        path = self.results / "overlay.mp4"
+        path = self.results / OVERLAY
         return path if path.exists() else None
 
     def name_files(self, message: str) -> str:

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranet_jax.data.synthetic import generate_clip
+from ranet_jax.data.synthetic import MOST_DRAWN, generate_clip
 from ranet_jax.errors import InputError
-from ranet_jax.protocol import MAX_OBJECTS
 
 CASES = "1x1,4x1,8x1,1x2,1x5"
 """What is timed unless something else is asked for."""
@@ -39,8 +38,8 @@ def parse_cases(text: str) -> list[Case]:
         cases = [Case(*map(int, case.split("x"))) for case in text.split(",")]
     except (TypeError, ValueError):
         raise InputError(f"--cases {text}: give clips x objects, such as {CASES}") from None
-    if any(case.clips < 1 or not 1 <= case.objects <= MAX_OBJECTS for case in cases):
-        raise InputError(f"--cases {text}: give 1 clip or more, and 1 to {MAX_OBJECTS} objects")
+    if any(case.clips < 1 or not 1 <= case.objects <= MOST_DRAWN for case in cases):
+        raise InputError(f"--cases {text}: give 1 clip or more, and 1 to {MOST_DRAWN} objects")
     return cases
 
 

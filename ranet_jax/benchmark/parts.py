@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranet_jax.bank import line_up
+from ranet_jax.bank import State, line_up
 from ranet_jax.benchmark.cases import Case, make_clip
 from ranet_jax.benchmark.rows import describe_row
 from ranet_jax.benchmark.timing import WARM_UP, CompilationCounter, measure
@@ -22,7 +22,7 @@ from ranet_jax.media.video_writer import VideoWriter, write_video
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.models.template import split_labels
-from ranet_jax.protocol import PRECISIONS, State, VideoFunctions, build, find_slots
+from ranet_jax.protocol import PRECISIONS, VideoFunctions, build, find_slots
 from ranet_jax.segmenter import Segmenter
 
 RELEASED_GFLOP = {"template": 165.2, "network": 263.4, "step": 263.4}

@@ -15,9 +15,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import damage_labels
-from ranet_jax.data.example import FRAME_SCALE, Augmentation, Example
+from ranet_jax.data.example import FRAME_SCALE, Example
 from ranet_jax.data.warp import (
     draw_warp,
     place_image,
@@ -220,8 +221,8 @@ def make_static_example(
         mask: uint8 [h, w] of ids, 0 background.
         augmentation: all numbers.
         generator: source of randomness; equal states give equal examples.
-        previous_mask: uint8 [h, w] of ids, what the previous mask is made from; `mask` if None;
-            and where no view of it will do, if it has taken distractors in.
+        previous_mask: uint8 [h, w] of ids, what the previous mask is made from; `mask` if None, and
+            in the last attempt with `distractors_taken_in`.
 
     Returns:
         The example. Neither its template's mask nor its labels are empty.
@@ -239,7 +240,8 @@ def make_static_example(
             _warp_view(image, mask, nodes, augmentation, flip=flip) for nodes in warps
         )
         previous = current.labels
-        # At last what was taken in stays, but not that for which the object was left.
+        # A mask that has gone over to a distractor may show none of the object, however often it is
+        # drawn again: with those the last attempt starts from the true one.
         if previous_mask is not None and (strength or not augmentation.distractors_taken_in):
             previous = _warp_view(image, previous_mask, warps[1], augmentation, flip=flip).labels
         example = _make_example(

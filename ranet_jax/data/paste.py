@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from ranet_jax.data.example import Augmentation
+from ranet_jax.data.augmentation import Augmentation
 
 _TRIES = 8
 

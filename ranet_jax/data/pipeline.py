@@ -18,8 +18,9 @@ import grain
 import numpy as np
 
 from ranet_jax.data.augment import make_static_example, make_video_example
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.davis import SPLITS
-from ranet_jax.data.example import Augmentation, Example
+from ranet_jax.data.example import Example
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.records import Source, VideoRecords, open_davis, open_saliency
 from ranet_jax.data.shadow import draw_shadow
@@ -79,13 +80,7 @@ class StaticDraw(NamedTuple):
             chosen = np.where(generator.random(count) < numbers.lookalikes, index, chosen)
             others = (self.source[int(other)][:2] for other in chosen)
             image, mask = paste_objects(image, mask, others, numbers, generator)
-        previous = mask.copy()
-        if numbers.shadows:
-            for identifier in np.unique(mask[mask != 0]):
-                if generator.random() < numbers.shadows:
-                    image, place = draw_shadow(image, mask, int(identifier), generator)
-                    if numbers.shadows_taken_in and generator.random() < numbers.shadows_taken_in:
-                        previous[place] = identifier
+        image, previous = _draw_shadows(image, mask, numbers, generator)
         if pasted and generator.random() < numbers.distractors:
             asked = generator.choice(np.unique(mask[mask != 0]))
             taken = _draw_taken(mask, asked, numbers.distractors_taken_in, generator)
@@ -93,6 +88,19 @@ class StaticDraw(NamedTuple):
             previous = np.isin(previous, taken).astype(np.uint8)
         start = previous if numbers.shadows_taken_in or numbers.distractors_taken_in else None
         return make_static_example(image, mask, numbers, generator, start)
+
+
+def _draw_shadows(
+    image: np.ndarray, mask: np.ndarray, numbers: Augmentation, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws shadows of some objects; gives the image, and a mask that has taken some of them in."""
+    previous = mask.copy()
+    for identifier in np.unique(mask[mask != 0]) if numbers.shadows else ():
+        if generator.random() < numbers.shadows:
+            image, place = draw_shadow(image, mask, int(identifier), generator)
+            if numbers.shadows_taken_in and generator.random() < numbers.shadows_taken_in:
+                previous[place] = identifier
+    return image, previous
 
 
 def _draw_taken(

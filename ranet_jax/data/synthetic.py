@@ -11,11 +11,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ranet_jax.data.photos import BACKGROUNDS, TEXTURES, read_photo, tint_photo
+from ranet_jax.data.textures import BACKGROUNDS, TEXTURES, read_photo, tint_photo
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 
-MAX_OBJECTS = 5
+MOST_DRAWN = 5
+"""Objects of a generated clip at most."""
+
 _VERTICES = 256
 _SUBPIXELS = 4
 
@@ -52,7 +54,7 @@ def generate_clip(
         generator: source of all randomness.
         frames: number of frames, t.
         size: (height, width) of the picture.
-        objects: number of objects, at most `MAX_OBJECTS`; later ones occlude earlier ones.
+        objects: number of objects, at most `MOST_DRAWN`; later ones occlude earlier ones.
 
     Returns:
         Frames, uint8 RGB [t, h, w, 3], and masks, uint8 ids [t, h, w]: a pixel belongs to the
@@ -61,8 +63,8 @@ def generate_clip(
     Raises:
         InputError: too many objects, or scikit-image is not installed.
     """
-    if not 0 <= objects <= MAX_OBJECTS:
-        raise InputError(f"a clip has 0 to {MAX_OBJECTS} objects, not {objects}; ask for fewer")
+    if not 0 <= objects <= MOST_DRAWN:
+        raise InputError(f"a clip has 0 to {MOST_DRAWN} objects, not {objects}; ask for fewer")
     scene, light, *own = (
         np.random.default_rng(seed) for seed in generator.integers(2**63, size=2 + objects)
     )

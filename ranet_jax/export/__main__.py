@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 
 from ranet_jax.errors import run_command
-from ranet_jax.export.bundle import PLATFORMS, PRECISIONS, export_network
+from ranet_jax.export.bundle import EXPORTED_PRECISIONS, PLATFORMS, export_network
 from ranet_jax.files import check_destination
 from ranet_jax.flags import FlagParser
 from ranet_jax.protocol import SLOTS
@@ -40,7 +40,7 @@ def main() -> None:
         help=f"with commas (default: {','.join(PLATFORMS)})",
     )
     parser.add_argument("--slots", type=int, choices=SLOTS, default=1, help="room for objects")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--precision", choices=EXPORTED_PRECISIONS, default="float32")
     args = parser.parse_args()
     check_destination(args.folder)  # before a large checkpoint is read
     network = load_network(args.checkpoint)

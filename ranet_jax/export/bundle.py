@@ -14,16 +14,17 @@ import numpy as np
 from jax import Array
 
 import ranet_jax
+from ranet_jax.bank import State
 from ranet_jax.compilation import describe_frame
 from ranet_jax.errors import InputError
 from ranet_jax.files import check_destination, replace_folder
-from ranet_jax.protocol import State, build
+from ranet_jax.protocol import build
 from ranet_jax.weights.network import Network, describe_network
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 """What a file can be written for."""
 
-PRECISIONS = ("float32", "bfloat16")
+EXPORTED_PRECISIONS = ("float32", "bfloat16")
 """Of the computation; float64 is for tests and stays here."""
 
 
@@ -158,7 +159,7 @@ def export_network(
         network: to write.
         folder: the new folder.
         slots: room for objects, one of `protocol.SLOTS`. Each needs a step of its own.
-        precision: one of `PRECISIONS`.
+        precision: one of `EXPORTED_PRECISIONS`.
         platforms: some of `PLATFORMS`.
 
     Raises:

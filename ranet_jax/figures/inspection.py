@@ -12,7 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from ranet_jax.data.augment import make_static_example
-from ranet_jax.data.example import Augmentation
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.geometry.canvas import Canvas
@@ -131,7 +131,7 @@ def _build_inspection(
         ((_, matching),) = kept["encoder"]["__call__"]
         scores = None
         if model.selection == "ranking":
-            (ranked,) = kept["ranking"]["ranked"]
+            ranked, *_ = kept["ranking"]["ranked"]  # of the first template, as the similarity
             scores = [arrange_scores(*pair, positions=model.positions) for pair in ranked]
             scores = jnp.stack(scores, axis=2)[0]
         probability = find_slot_probability(

@@ -76,19 +76,19 @@ def _interpolate(x: Array, positions: Array, axis: int) -> Array:
     return jnp.take(x, low, axis) * (1 - share) + jnp.take(x, high, axis) * share
 
 
-def cut_frame(frame: Array, box: Array, canvas: tuple[int, int] | None = None) -> Array:
+def cut_frame(frame: Array, box: Array, canvas: tuple[int, int]) -> Array:
     """Cuts a frame to a box and resizes the cut to the network's canvas, half-pixel bilinear.
 
     Args:
         frame: floating point, [h, w, c].
         box: of the part to cut.
-        canvas: height and width of the result; those of the frame when None.
+        canvas: height and width of the result.
 
     Returns:
         [canvas height, canvas width, c].
     """
     sides = (box[0], box[2]), (box[1], box[3])
-    for axis, ((start, end), size) in enumerate(zip(sides, canvas or frame.shape, strict=False)):
+    for axis, ((start, end), size) in enumerate(zip(sides, canvas, strict=True)):
         index = jnp.arange(size, dtype=frame.dtype)
         length = (end - start).astype(frame.dtype)
         # Clamped to the cut, not to the frame: pixels outside the box must not leak in.
@@ -97,38 +97,37 @@ def cut_frame(frame: Array, box: Array, canvas: tuple[int, int] | None = None) -
     return frame
 
 
-def cut_labels(labels: Array, box: Array, canvas: tuple[int, int] | None = None) -> Array:
+def cut_labels(labels: Array, box: Array, canvas: tuple[int, int]) -> Array:
     """Cuts labels to a box and resizes the cut to the network's canvas, nearest neighbour.
 
     Args:
         labels: [h, w], any dtype.
         box: of the part to cut.
-        canvas: height and width of the result; those of the frame when None.
+        canvas: height and width of the result.
 
     Returns:
         Of the canvas's size; pixel `i` is the cut's pixel `floor(i * cut / canvas)`.
     """
-    h, w = canvas or labels.shape
+    h, w = canvas
     rows = box[0] + jnp.arange(h) * (box[2] - box[0]) // h
     columns = box[1] + jnp.arange(w) * (box[3] - box[1]) // w
     return labels[rows][:, columns]
 
 
-def paste_probability(probability: Array, box: Array, size: tuple[int, int] | None = None) -> Array:
+def paste_probability(probability: Array, box: Array, size: tuple[int, int]) -> Array:
     """Resizes a prediction back to its box, corner-aligned bilinear, on an empty frame.
 
     Args:
         probability: on the network's canvas, [h, w, n].
         box: that the frame had been cut to.
-        size: height and width of the frame; those of the canvas when None.
+        size: height and width of the frame.
 
     Returns:
         Of the frame's size, zero outside the box.
     """
     inside = []
     sides = (box[0], box[2]), (box[1], box[3])
-    frame_sides = size or probability.shape[:2]
-    for axis, ((start, end), frame_side) in enumerate(zip(sides, frame_sides, strict=True)):
+    for axis, ((start, end), frame_side) in enumerate(zip(sides, size, strict=True)):
         side = probability.shape[axis]
         offset = jnp.arange(frame_side) - start
         length = end - start

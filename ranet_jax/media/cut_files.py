@@ -16,6 +16,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+_USUAL_RATE = Fraction(24)  # frames per second of a file that does not say
 _KEPT_WHOLE = ("mov", "matroska", "asf", "avi", "flv", "ivf", "mxf", "nut")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _FLV_SIZE = b"\0\x08filesize\0"  # the name of a number, and that it is one
@@ -93,7 +94,7 @@ def find_promise(path: str, container: InputContainer, stream: VideoStream) -> P
         pictures,
         packets,
         end,
-        stream.average_rate or stream.guessed_rate or Fraction(24),
+        stream.average_rate or stream.guessed_rate or _USUAL_RATE,
         is_cut,
         name in _KEPT_WHOLE,
     )
@@ -120,7 +121,7 @@ def _measure_boxes(file: BinaryIO, size: int) -> int:
         if length < 8:  # 0 means: to the end of the file
             break
         place += length
-    return max(place, 0)
+    return place
 
 
 def _measure_chunks(file: BinaryIO, size: int) -> int:

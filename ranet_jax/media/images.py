@@ -162,17 +162,20 @@ def to_rgb(image: Image.Image, name: str, *, in_series: bool = False) -> np.ndar
         white = find_white(image, name, in_series=in_series)
         grey = np.rint(np.asarray(image).astype(np.float64) * (255 / white)).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
-    if image.has_transparency_data:  # RGBA first, or Pillow warns of palettes
-        image_rgb = image.convert("RGBA").convert("RGB")
-    else:
-        try:
-            image_rgb = image.convert("RGB")
-        except ValueError as error:
-            raise InputError(f"{name} has colours that are not read here ({error})") from None
-    pixels = np.asarray(image_rgb)
+    pixels = convert_colours(image, name)
     if image.info["depth"].is_reduced and not in_series and 0 < pixels.max() < 16:
         raise _unclear(name, "16 bits a colour, and nothing in it is brighter than 12 bits allow")
     return pixels
+
+
+def convert_colours(image: Image.Image, name: str) -> np.ndarray:
+    """Colours as 8-bit RGB, [h, w, 3], whatever is transparent; `name` is the image's in errors."""
+    try:
+        if image.has_transparency_data:  # RGBA first, or Pillow warns of palettes
+            image = image.convert("RGBA")
+        return np.asarray(image.convert("RGB"))
+    except ValueError as error:
+        raise InputError(f"{name} has colours that are not read here ({error})") from None
 
 
 def find_white(image: Image.Image, name: str, *, in_series: bool = False) -> float:

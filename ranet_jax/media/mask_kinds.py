@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.images import find_white, is_lossy
+from ranet_jax.media.images import convert_colours, find_white, is_lossy
 from ranet_jax.media.palette import find_background, is_davis, pack, read_palette
 from ranet_jax.media.rims import FEW, Settled, is_smoothed, settle_rims
 
@@ -175,11 +175,7 @@ def _decode_palette(image: Image.Image, name: str) -> Mask:
 def _decode_colours(image: Image.Image, name: str, remarks: tuple[str, ...] = ()) -> Mask:
     """Colours of a colour image."""
     alpha = _read_alpha(image)
-    try:
-        image_rgb = image.convert("RGBA").convert("RGB") if image.has_transparency_data else image
-        colours = np.asarray(image_rgb.convert("RGB")).astype(np.int32)
-    except ValueError as error:
-        raise InputError(f"{name} has colours that are not read here ({error})") from None
+    colours = convert_colours(image, name).astype(np.int32)
     colours[alpha == 0] = 0
     if not colours.any() and (alpha == 0).any():
         return _decode_alpha(alpha, name, remarks)

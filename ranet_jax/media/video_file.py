@@ -24,7 +24,6 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,mxf,ivf,h264,hevc,m4v,"
     "mjpeg,dv,nut,yuv4mpegpipe"
 )
-_USUAL_RATE = Fraction(24)  # frames per second of a file that does not say
 _SIDE_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _REMEDY = "copy the file again or convert it"
 # Seconds by which sound outlasts pictures in any file, because it comes in pieces of its own.
@@ -49,11 +48,11 @@ def open_video_file(path: str) -> Video:
         if first is None:
             raise InputError(f"{path} has no frames; copy it again or convert it to mp4")
         size = orient(first).shape[:2]
-        rate = stream.average_rate or stream.guessed_rate or _USUAL_RATE
         start = _time_of(first) or Fraction(0)
         track = find_track(container, path)
         sound = None if track is None else Sound(path, start, track)
         promise = find_promise(path, container, stream)
+        rate = promise.rate
         time_base = stream.time_base
         end = None if promise.end is None else promise.end - start
         aspect = _find_pixel_aspect(first, stream)

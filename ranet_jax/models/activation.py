@@ -40,12 +40,13 @@ def choose_labels(probability: Array, activation: str) -> Array:
     """Turns probabilities into labels.
 
     Args:
-        probability: each slot's, 0..1, [h, w, n].
+        probability: each slot's, 0..1, [..., h, w, n].
         activation: as in `find_probability`.
 
     Returns:
-        uint8 [h, w]: i where slot i is the most probable of all, the highest of several; 0 unless
-        it is over 0.5 ("sigmoid"), or over what the objects leave to the background ("softmax").
+        uint8 [..., h, w]: i where slot i is the most probable of all, the highest of several; 0
+        unless it is over 0.5 ("sigmoid"), or over what the objects leave to the background
+        ("softmax").
     """
     # argmax names the first of equals.
     winner = probability.shape[-1] - jnp.argmax(probability[..., ::-1], axis=-1)

@@ -32,7 +32,7 @@ def predict(
         Logits [b, slots, h, w], and which slots are in use, bool [b, slots].
     """
     kernels, cells = encode_template(model, params, batch, slots, dtype)
-    logits, _ = segment_frame(model, params, kernels, cells, batch, dtype)
+    logits = segment_frame(model, params, kernels, cells, batch, dtype)
     return logits, cells.any(axis=-1)
 
 
@@ -64,26 +64,25 @@ def segment_frame(
     cells: Array,
     seen: dict[str, Array],
     dtype: DTypeLike,
-) -> tuple[Array, Array]:
+) -> Array:
     """Runs one frame of each training example.
 
     Args:
         model: the network.
         params: its parameters.
-        kernels: of the templates, [b, positions, c], one template after another where there are
-            more.
+        kernels: of the templates, [b, positions, c].
         cells: each slot's share of each template cell, [b, slots, positions], 0..1.
         seen: "frame", RGB [b, h, w, 3], 0..255, and "previous", labels [b, h, w].
         dtype: of the computation.
 
     Returns:
-        Logits [b, slots, h, w], and the frames' kernels as those of templates.
+        Logits [b, slots, h, w].
     """
     previous = split_labels(seen["previous"], cells.shape[1], cells.dtype)
     frame = normalize_frame(seen["frame"], dtype)
     inputs = kernels, cells, frame, previous
-    answer: Any = model.apply({"params": params}, *inputs, method="segment_and_look")
-    return answer
+    logits: Any = model.apply({"params": params}, *inputs)
+    return logits
 
 
 def predict_labels(
@@ -101,7 +100,9 @@ def predict_labels(
     Returns:
         Labels, uint8 [b, h, w]: 0 background, i for slot i.
     """
-    return _choose(model, *predict(model, params, batch, slots, dtype))
+    logits, present = predict(model, params, batch, slots, dtype)
+    probability = find_probability(logits, present, model.activation)
+    return choose_labels(jnp.moveaxis(probability, 1, -1), model.activation)
 
 
 def compute_loss(
@@ -111,16 +112,12 @@ def compute_loss(
     slots: int,
     dtype: DTypeLike,
     dice_weight: float = 0.0,
-    *,
-    memory: bool = False,
 ) -> Array:
     """The mean loss of training examples, what every training and online learning minimises.
 
     Where later frames follow the current one, the network goes on through them as it does through a
     video: it gets what it made of the frame before as previous mask, and meets its own faults. No
     gradient goes back through these masks.
-
-    The arguments are those of `predict`, and:
 
     Args:
         model: the network.
@@ -129,8 +126,6 @@ def compute_loss(
         slots: likewise.
         dtype: likewise.
         dice_weight: how much `dice_loss` counts beside the cross-entropy; 0 as in the paper.
-        memory: whether the network has the frame before as a second template in later frames, with
-            what it made of it, as `Protocol.memory_every` has it at test time; not in the paper.
 
     Returns:
         A scalar, float32 or wider; see `segmentation_loss`. All frames count alike.
@@ -139,9 +134,9 @@ def compute_loss(
     kernels, cells = encode_template(model, params, batch, slots, dtype)
     present = cells.any(axis=-1)
     seen, box = {name: batch[name] for name in ("frame", "previous", "labels")}, batch["box"]
-    total, bank = jnp.zeros((), cells.dtype), (kernels, cells)
+    total = jnp.zeros((), cells.dtype)
     for t in range(1 + frames):
-        logits, look = segment_frame(model, params, *bank, seen, dtype)
+        logits = segment_frame(model, params, kernels, cells, seen, dtype)
         loss = segmentation_loss(logits, seen["labels"], present, model.activation)
         if dice_weight:
             loss += dice_weight * dice_loss(logits, seen["labels"], present, model.activation)
@@ -149,20 +144,8 @@ def compute_loss(
         if t < frames:
             later = batch["later_frames"][:, t], batch["later_labels"][:, t]
             made = jax.lax.stop_gradient(logits.astype(cells.dtype)), present
-            if memory:
-                found = split_labels(_choose(model, *made), slots, cells.dtype)
-                bank = (
-                    jnp.concatenate([kernels, jax.lax.stop_gradient(look)], axis=1),
-                    jnp.concatenate([cells, pool_mask(found, model.cell)], axis=2),
-                )
             seen, box = jax.vmap(partial(_move_on, model))(*made, box, *later)
     return total / (1 + frames)
-
-
-def _choose(model: RANet, logits: Array, present: Array) -> Array:
-    """Labels, uint8 [b, h, w], of logits [b, slots, h, w]."""
-    probability = find_probability(logits, present, model.activation)
-    return choose_labels(jnp.moveaxis(probability, 1, -1), model.activation)
 
 
 def _move_on(

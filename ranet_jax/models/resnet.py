@@ -28,7 +28,7 @@ def normalize_frame(frame: Array, dtype: DTypeLike) -> Array:
     """Turns pixels into what ImageNet weights expect.
 
     Args:
-        frame: uint8 RGB, [..., 3].
+        frame: RGB, [..., 3], 0..255; uint8, or floating point where it was resized.
         dtype: of the result.
 
     Returns:

@@ -22,9 +22,9 @@ from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import PRECISIONS
 from ranet_jax.training import parallel
-from ranet_jax.training.identity import flatten_config
 from ranet_jax.training.recipe import check_recipe, make_model, open_sets
 from ranet_jax.training.run_log import RunLog
+from ranet_jax.training.same_run import flatten_config
 from ranet_jax.training.state import TrainState, check_init, open_state
 from ranet_jax.training.update import make_update
 from ranet_jax.training.validation import Validator

@@ -5,9 +5,9 @@ from pathlib import Path
 import ml_collections
 
 from ranet_jax.data import pipeline
+from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.data.davis import SPLITS
-from ranet_jax.data.example import Augmentation
 from ranet_jax.errors import InputError
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.ranet import NAMED_MODELS, RANet

@@ -96,11 +96,10 @@ class RunLog:
         rate = (step - self._shown_step) * self._batch_size / seconds
         waiting = (self._waited - self._shown_waited) / seconds
         self._shown_step, self._shown_time, self._shown_waited = step, now, self._waited
-        left = timedelta(seconds=round((self._steps - step) * self._batch_size / rate))
-        text = (
-            f"loss {metrics['loss']:.4f}, {rate:.2f} samples/s, {waiting:.0%} waiting for data, "
-            f"{left} left"
-        )
+        text = f"loss {metrics['loss']:.4f}"
+        if rate:  # none where the step that was compiled for is the only one so far
+            left = timedelta(seconds=round((self._steps - step) * self._batch_size / rate))
+            text += f", {rate:.2f} samples/s, {waiting:.0%} waiting for data, {left} left"
         if "J&F" in metrics:
             self._progress.console.print(
                 f"step {step}: J {metrics['J']:.3f}, F {metrics['F']:.3f}, J&F {metrics['J&F']:.3f}"
@@ -108,7 +107,8 @@ class RunLog:
         self._progress.update(self._task, description=text)
         if not self._progress.console.is_terminal:
             print(f"step {step}: {text}", flush=True)
-        metrics = metrics | {"samples_per_second": rate, "waiting_for_data": waiting}
+        if rate:
+            metrics = metrics | {"samples_per_second": rate, "waiting_for_data": waiting}
         self._lines.write(json.dumps({"step": step} | metrics) + "\n")
         self._lines.flush()
         for name, value in metrics.items():

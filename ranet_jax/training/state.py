@@ -12,8 +12,8 @@ from jax import Array
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params
-from ranet_jax.training.identity import check_same_run
 from ranet_jax.training.optimizer import make_optimizer
+from ranet_jax.training.same_run import check_same_run
 from ranet_jax.weights.checkpoint import RUN_FOLDER, load_network
 from ranet_jax.weights.network import check_params
 from ranet_jax.weights.storage import RunCheckpoints

@@ -42,7 +42,6 @@ def make_update(
                 slots,
                 dtype,
                 config.loss.dice,
-                memory=config.loss.memory,
             )
         )
         if config.accumulate == 1:

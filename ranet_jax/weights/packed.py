@@ -114,9 +114,15 @@ def _read(path: Path) -> Network:
             f"{path} holds tensors of another program; if they are a released RANet's, make a "
             f"checkpoint of them with python -m ranet_jax.convert import {path} DIR"
         )
-    description = json.loads(metadata[_KEY])
-    model, params = build_model(description["model"]), unpack_params(tensors)
-    return Network(model, params, {}, build_protocol(description))
+    try:
+        description = json.loads(metadata[_KEY])
+        model, protocol = build_model(description["model"]), build_protocol(description)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} describes a network that this version does not know "
+            f"({type(error).__name__}: {error}); use the version of this program that wrote it"
+        ) from None
+    return Network(model, unpack_params(tensors), {}, protocol)
 
 
 def load_shipped(canvas: tuple[int, int] | None = None) -> Network:

@@ -62,6 +62,13 @@ def test_scores_are_weighted_maxima_where_the_ranking_network_is_silent():
     np.testing.assert_allclose(found.scores[0, 0], expected, atol=1e-5)
 
 
+def test_scores_of_a_video_that_remembers_are_of_its_first_template():
+    frames, masks = clip()
+    remembering = network()._replace(protocol=Protocol(memory_every=1))
+    found = inspect_frame(remembering, list(frames[:2]), masks[0])
+    np.testing.assert_allclose(found.scores, inspected().scores, atol=1e-4)
+
+
 @pytest.mark.parametrize("learned_scores", [True, False])
 @pytest.mark.parametrize("ranking_rule", ["single", "multi"])
 def test_scores_order_positions_as_the_model_does(ranking_rule, learned_scores):

@@ -10,10 +10,10 @@ from configs import demo
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.training import state as training
-from ranet_jax.training.identity import flatten_config
 from ranet_jax.training.loop import check_finite
 from ranet_jax.training.optimizer import make_optimizer
 from ranet_jax.training.recipe import make_model
+from ranet_jax.training.same_run import flatten_config
 from ranet_jax.training.state import open_state, start_state, stretch_entry
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network, check_params, describe_model

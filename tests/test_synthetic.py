@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ranet_jax.data import synthetic as clips
-from ranet_jax.data.synthetic import MAX_OBJECTS, generate_clip, write_davis
+from ranet_jax.data.synthetic import MOST_DRAWN, generate_clip, write_davis
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_davis_mask
@@ -101,8 +101,8 @@ def test_coverage_of_a_known_square() -> None:
 
 def test_every_object_is_visible_at_first() -> None:
     for seed in range(20):
-        _, masks = _generate(seed, frames=1, objects=MAX_OBJECTS)
-        counts = np.bincount(masks[0].ravel(), minlength=MAX_OBJECTS + 1)
+        _, masks = _generate(seed, frames=1, objects=MOST_DRAWN)
+        counts = np.bincount(masks[0].ravel(), minlength=MOST_DRAWN + 1)
         assert counts[1:].min() > 0.01 * masks[0].size
 
 
@@ -143,13 +143,13 @@ def test_photos_of_a_clip_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clips, "read_photo", lambda name: names.append(name) or read(name))
     for seed in range(20):
         names.clear()
-        generate_clip(np.random.default_rng(seed), 1, (24, 40), MAX_OBJECTS)
-        assert len(set(names)) == len(names) == MAX_OBJECTS + 1
+        generate_clip(np.random.default_rng(seed), 1, (24, 40), MOST_DRAWN)
+        assert len(set(names)) == len(names) == MOST_DRAWN + 1
 
 
 def test_too_many_objects() -> None:
     with pytest.raises(InputError, match="0 to 5 objects, not 6"):
-        _generate(0, objects=MAX_OBJECTS + 1)
+        _generate(0, objects=MOST_DRAWN + 1)
 
 
 def test_missing_scikit_image_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

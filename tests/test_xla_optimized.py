@@ -6,7 +6,7 @@ two maps can change places in a ranking. The float64 side is not compiled as a w
 where that is one line, else one operation after the other without optimisations. A compiler that
 sums wrongly, as that of jax 0.10.2 does, is found by the size of the difference.
 
-    XLA_FLAGS= python -m pytest tests/test_optimized.py
+    XLA_FLAGS= python -m pytest tests/test_xla_optimized.py
 
 is how `make test-all` runs it, in a process of its own.
 """

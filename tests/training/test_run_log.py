@@ -1,0 +1,22 @@
+"""What a training run says and writes down of its steps."""
+
+import json
+
+import pytest
+
+from ranet_jax.training.run_log import RunLog
+
+
+@pytest.mark.parametrize("start", [0, 249])
+def test_scores_of_the_step_that_was_compiled_for(tmp_path, capsys, start):
+    """They may come before any step whose time says something, also where a run goes on."""
+    scores = {"loss": 0.5, "J": 0.75, "F": 0.25, "J&F": 0.5}
+    with RunLog(tmp_path, start, 1000, 8) as log:
+        log.record(start + 1, scores, show=False)
+        log.record(start + 2, {"loss": 0.25}, show=True)
+    first, second = (json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert first == scores | {"step": start + 1}
+    assert second["samples_per_second"] > 0
+    said = capsys.readouterr().out
+    assert f"step {start + 1}: J 0.750, F 0.250, J&F 0.500" in said
+    assert f"step {start + 1}: loss 0.5000\n" in said and "left" in said.splitlines()[-2]
