@@ -40,8 +40,8 @@ def score_sequence(
     """Scores the label maps of one sequence.
 
     Args:
-        predictions: a uint8 array [h, w] of object ids a frame, 255 for background. The first and
-            the last are not looked at.
+        predictions: a uint8 array [h, w] of object ids a frame; 0 is background, and 255, void,
+            counts as background. The first and the last are not looked at.
         truths: the annotations, alike. The largest id in the first is the number of objects.
         sequence: its name, for messages.
 
