@@ -4,13 +4,14 @@ import argparse
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from ranet_jax.bank import TEMPLATES
 from ranet_jax.compilation import keep_compiled
 from ranet_jax.errors import InputError
-from ranet_jax.protocol import PRECISIONS
+from ranet_jax.protocol import PRECISIONS, Protocol
 from ranet_jax.remarks import remark
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped
@@ -82,6 +83,37 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def refuse_network_flags(arguments: argparse.Namespace, flag: str) -> None:
+    """Refuses flags that choose a network beside a flag that does without one.
+
+    Args:
+        arguments: with the flags of `add_network_flags`.
+        flag: the one that does without, such as "--results".
+
+    Raises:
+        InputError: some are given; they are named.
+    """
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, default in _read_defaults().items()
+        if getattr(arguments, name) != default
+    ]
+    if given:
+        raise InputError(
+            f"give {' and '.join(given)} or {flag}, and not both: {flag} uses no network"
+        )
+
+
+def _read_defaults() -> dict[str, Any]:
+    """The values of all flags of `add_network_flags` where none is given, by their names.
+
+    From the parser and not from a list, which a new flag would be missing from.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    add_network_flags(parser)
+    return vars(parser.parse_args([]))
+
+
 def add_computation_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that `set_up_computation` reads."""
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
@@ -137,7 +169,8 @@ def choose_network(arguments: argparse.Namespace) -> Network:
         network = load_shipped(canvas)
         h, w = network.model.canvas
         print(f"network: the compact weights that come with this program, canvas {h}x{w}")
-    names = ("locality", "memory_every", "memory_confidence", "memory_templates")
-    given = {name: getattr(arguments, name) for name in names} | {"frame_canvas": frame_canvas}
+    # Flags that change the protocol have the names of its fields.
+    fields = {field.name for field in dataclasses.fields(Protocol)} & _read_defaults().keys()
+    given = {name: getattr(arguments, name) for name in fields} | {"frame_canvas": frame_canvas}
     given = {name: value for name, value in given.items() if value is not None}
     return network._replace(protocol=dataclasses.replace(network.protocol, **given))
