@@ -13,11 +13,13 @@ from ranet_jax.evaluation import ytvos
 from ranet_jax.evaluation.checks import check_out
 from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
+from ranet_jax.evaluation.ytvos_run import evaluate_clip_masks, evaluate_clips
 from ranet_jax.flags import FlagParser
 from ranet_jax.network_flags import (
     add_computation_flags,
     add_network_flags,
     choose_network,
+    refuse_network_flags,
     set_up_computation,
 )
 from ranet_jax.online_flags import add_online_flags
@@ -47,15 +49,10 @@ def main() -> None:
     add_online_flags(parser)
     add("--results", type=Path, help="score the masks in this folder, no network")
     args = parser.parse_args()
-    if args.checkpoint and args.results:
-        raise InputError("give --checkpoint or --results, and not both")
+    if args.results:
+        refuse_network_flags(args, "--results")
     if args.max_frames is not None and args.max_frames < 3:
         raise InputError("--max-frames must be at least 3: the first and the last are not scored")
-    of_network = ("canvas", "frame_canvas", "locality")
-    of_network += ("memory_every", "memory_confidence", "memory_templates")
-    if args.results and any(getattr(args, name) is not None for name in of_network):
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in of_network)
-        raise InputError(f"{flags} are of a network; --results has none")
     if args.results and args.online_steps:
         raise InputError("--online-steps trains a network and --results has none; leave one out")
     set_up_computation(args)
@@ -72,7 +69,7 @@ def main() -> None:
     if args.online_steps:
         learning = Learning(args.online_steps, args.online_rate, args.seed)
     segmenter = Segmenter.from_network(choose_network(args), args.precision)
-    evaluate_network(selection, segmenter, str(args.checkpoint or "shipped"), out, learning)
+    evaluate_network(selection, segmenter, _name_weights(args), out, learning)
 
 
 def _evaluate_ytvos(args: argparse.Namespace, out: Path) -> None:
@@ -82,10 +79,16 @@ def _evaluate_ytvos(args: argparse.Namespace, out: Path) -> None:
     data_dir = args.data_dir or Path("data/YouTube-VOS/valid")
     clips = ytvos.find_clips(data_dir, args.sequences)
     check_out(out, data_dir, [] if args.results else [clip.name for clip in clips])
-    segmenter = None
-    if not args.results:
-        segmenter = Segmenter.from_network(choose_network(args), args.precision)
-    ytvos.evaluate_clips(clips, segmenter, out, args.results)
+    if args.results:
+        evaluate_clip_masks(clips, args.results, out)
+        return
+    segmenter = Segmenter.from_network(choose_network(args), args.precision)
+    evaluate_clips(clips, segmenter, _name_weights(args), out)
+
+
+def _name_weights(args: argparse.Namespace) -> str:
+    """What the summary calls the network's weights."""
+    return str(args.checkpoint or "shipped")
 
 
 def command() -> None:

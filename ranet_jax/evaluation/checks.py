@@ -59,7 +59,10 @@ def find_unusable(selection: Selection, results: Path | None) -> dict[str, str]:
             if selection.split.scored:
                 check_length(sequence.name, len(sequence.frames))
             if results:
-                _check_results(results / sequence.name, sequence, selection.split.scored)
+                # For a score the first and the last one may be missing, as the benchmark allows; a
+                # submission needs all of them.
+                needed = sequence.masks[1:-1] if selection.split.scored else sequence.masks
+                check_results(results / sequence.name, [mask.name for mask in needed])
             else:
                 read_start(sequence, binary=selection.split.binary)
         except InputError as error:
@@ -67,14 +70,17 @@ def find_unusable(selection: Selection, results: Path | None) -> dict[str, str]:
     return unusable
 
 
-def _check_results(folder: Path, sequence: Sequence, scored: bool) -> None:
+def check_results(folder: Path, needed: list[str]) -> None:
     """Refuses a folder that lacks masks.
 
-    For a score the first and the last one may be missing, as the benchmark allows; a submission
-    needs all of them.
+    Args:
+        folder: of the masks of one sequence.
+        needed: names of the files that it must hold.
+
+    Raises:
+        InputError: the first that is missing, and how many are.
     """
-    needed = sequence.masks[1:-1] if scored else sequence.masks
-    missing = [folder / mask.name for mask in needed if not (folder / mask.name).is_file()]
+    missing = [folder / name for name in needed if not (folder / name).is_file()]
     if missing:
         raise InputError(
             f"{missing[0]} does not exist ({len(missing)} of {len(needed)} result masks missing); "

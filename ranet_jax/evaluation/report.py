@@ -13,6 +13,9 @@ from rich.table import Table
 from ranet_jax.evaluation.metrics import Scores, average
 from ranet_jax.files import replace_text
 
+SUMMARY = "summary.json"
+"""The file among the results that says what a run found, and how."""
+
 
 def write_csv(folder: Path, split_set: str, results: Mapping[str, list[Scores]]) -> None:
     """Writes the two CSV files of the benchmark's tool, replacing those of an earlier run.

@@ -4,9 +4,6 @@ Everything that can be checked is checked first. What a run finds is put togethe
 inside `out` and takes the place of old results when all of it is there, and not before.
 """
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,23 +12,19 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import report
 from ranet_jax.evaluation.checks import check_out, find_unusable
 from ranet_jax.evaluation.metrics import average
+from ranet_jax.evaluation.origin import describe_network_run, describe_results_run
+from ranet_jax.evaluation.replacement import check_results_stay, replace_results
+from ranet_jax.evaluation.report import SUMMARY
 from ranet_jax.evaluation.scoring import score_folders
 from ranet_jax.evaluation.selection import Selection
 from ranet_jax.evaluation.sequences import segment_split
-from ranet_jax.evaluation.submission import write_submission
+from ranet_jax.evaluation.submission import write_zip
 from ranet_jax.evaluation.times import print_times, summarize_times
-from ranet_jax.files import lock_folder, replace_folder
-from ranet_jax.machine import count_cores, describe_machine
+from ranet_jax.files import lock_folder
+from ranet_jax.machine import count_cores
 from ranet_jax.online import OnlineLearner
 from ranet_jax.remarks import remark
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.weights.network import Network, describe_network
-
-UNFINISHED = ".unfinished"
-"""Where in `out` results are until all of them are there."""
-
-SUMMARY = "summary.json"
-"""The file in `out` that says what was found, and how."""
 
 
 class Learning(NamedTuple):
@@ -73,13 +66,11 @@ def evaluate_network(
     """
     learner = OnlineLearner(segmenter, *learning) if learning else None
     usable, left_out = _check(selection, out, results=None)
-    with lock_folder(out), _replace_results(out, selection) as new:
-        seconds, failures = segment_split(segmenter, learner, usable, new)
-        usable, left_out = _leave_out(failures, usable, left_out)
-        network = Network(segmenter.model, segmenter.params, {}, segmenter.protocol)
-        summary = describe_machine() | describe_network(network)
-        summary |= {"checkpoint": checkpoint, "precision": segmenter.precision}
-        summary |= summarize_times(seconds, segmenter, learner, len(usable.sequences))
+    with lock_folder(out), replace_results(out, _list_own(selection)) as new:
+        segmented = segment_split(segmenter, learner, usable, new)
+        usable, left_out = _leave_out(segmented.failures, usable, left_out)
+        summary = describe_network_run(segmenter, checkpoint)
+        summary |= summarize_times(segmented, segmenter, learner)
         print_times(summary)
         summary |= _score(usable, left_out, masks=new, new=new)
         report.write_summary(new / SUMMARY, summary)
@@ -101,17 +92,19 @@ def evaluate_masks(selection: Selection, results: Path, out: Path) -> dict[str, 
     Raises:
         InputError: as `evaluate_network`.
     """
-    if results.resolve() == (out / UNFINISHED).resolve():
-        raise InputError(
-            f"--results {results} is deleted by a run into {out}; choose another --out"
-        )
+    check_results_stay(results, out)
     usable, left_out = _check(selection, out, results)
-    with lock_folder(out), _replace_results(out, selection) as new:
-        summary = describe_machine() | {"results": str(results)}
+    with lock_folder(out), replace_results(out, _list_own(selection)) as new:
+        summary = describe_results_run(results)
         summary |= _score(usable, left_out, masks=results, new=new)
         report.write_summary(new / SUMMARY, summary)
     _say_what_is_there(selection, summary, out)
     return summary
+
+
+def _list_own(selection: Selection) -> tuple[str, ...]:
+    """Names of the files that a run writes beside the folders of masks."""
+    return SUMMARY, f"{selection.split_name}.zip", "*_results-*.csv"
 
 
 def _check(
@@ -158,7 +151,12 @@ def _score(
         report.write_csv(new, selection.set_name, scores)
         report.print_table(scores)
     else:
-        write_submission(masks, selection.sequences, new / f"{selection.split_name}.zip")
+        names = [
+            f"{sequence.name}/{mask.name}"
+            for sequence in selection.sequences
+            for mask in sequence.masks
+        ]
+        write_zip(new / f"{selection.split_name}.zip", {name: masks / name for name in names})
     return found | {
         "split": selection.split_name,
         "sequences": [sequence.name for sequence in selection.sequences],
@@ -182,31 +180,3 @@ def _say_what_is_there(selection: Selection, summary: dict[str, Any], out: Path)
             f"{len(left_out)} of {len(selection.sequences)} sequences could not be evaluated and "
             f"are left out ({', '.join(left_out)}); what is in {out} is of the others"
         )
-
-
-@contextmanager
-def _replace_results(out: Path, selection: Selection) -> Iterator[Path]:
-    """Puts results in place when all of them are there; old ones are kept until then."""
-    new = out / UNFINISHED
-    shutil.rmtree(new, ignore_errors=True)  # of a run that was stopped
-    new.mkdir()
-    try:
-        yield new
-    except BaseException:
-        if any(path.is_dir() and not path.name.startswith(".") for path in new.iterdir()):
-            remark(f"the sequences that were finished are in {new}, until the next run into {out}")
-        else:
-            shutil.rmtree(new)
-        raise
-    # From here on nothing is computed or written: files only change their names.
-    own = {SUMMARY, f"{selection.split_name}.zip"}
-    for path in [*(out / name for name in own), *out.glob("*_results-*.csv")]:
-        path.unlink(missing_ok=True)
-    for path in sorted(new.iterdir()):
-        if path.is_dir():
-            with replace_folder(out / path.name) as place:
-                for mask in path.iterdir():
-                    mask.rename(place / mask.name)
-        else:
-            path.rename(out / path.name)
-    shutil.rmtree(new)

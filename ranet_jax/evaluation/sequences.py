@@ -21,11 +21,14 @@ class Segmented(NamedTuple):
 
     Attributes:
         seconds: of every frame but the first ones, from pixels on the host to labels on the host.
-            Learning is not in them; see `OnlineLearner.seconds`.
+            Learning is not in them.
+        learned: seconds of learning, without compilation, by the name of each sequence that was
+            segmented to its end. Nothing where nothing was learned.
         failures: why a sequence could not be segmented to its end, by its name; one line.
     """
 
     seconds: list[float]
+    learned: dict[str, float]
     failures: dict[str, str]
 
 
@@ -43,12 +46,12 @@ def segment_split(
     Returns:
         The times, and the sequences that came to no end; those have no folder.
     """
-    seconds: list[float] = []
-    failures = {}
+    segmented = Segmented([], {}, {})
     with FrameBar(sum(len(sequence.frames) for sequence in selection.sequences)) as bar:
         for sequence in selection.sequences:
+            before = learner.seconds if learner else 0.0
             try:
-                seconds += _segment_sequence(
+                seconds = _segment_sequence(
                     segmenter,
                     learner,
                     sequence,
@@ -57,8 +60,12 @@ def segment_split(
                     bar=bar,
                 )
             except InputError as error:
-                failures[sequence.name] = str(error)
-    return Segmented(seconds, failures)
+                segmented.failures[sequence.name] = str(error)
+                continue
+            segmented.seconds.extend(seconds)
+            if learner:
+                segmented.learned[sequence.name] = learner.seconds - before
+    return segmented
 
 
 def _segment_sequence(

@@ -1,25 +1,24 @@
-"""What the benchmark's server takes."""
+"""What the servers of the benchmarks take."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from ranet_jax.data.davis import Sequence
 from ranet_jax.files import replace_file
 
 
-def write_submission(folder: Path, sequences: list[Sequence], path: Path) -> None:
-    """Packs masks for the benchmark's server: SEQUENCE/FRAME.png at the top of a zip.
+def write_zip(path: Path, files: Mapping[str, Path]) -> None:
+    """Packs masks for a benchmark's server.
 
     Args:
-        folder: of the masks, a folder a sequence; none may be missing.
-        sequences: which to pack.
         path: the zip; appears under its name only when it is complete.
+        files: each mask by its name in the zip, in the order in which they are packed; none may
+            be missing.
     """
     with (
         replace_file(path) as unfinished,
+        # PNG files are compressed already.
         zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive,
     ):
-        for sequence in sequences:
-            for mask in sequence.masks:
-                name = f"{sequence.name}/{mask.name}"
-                archive.write(folder / name, name)
+        for name, file in files.items():
+            archive.write(file, name)

@@ -2,26 +2,28 @@
 
 import numpy as np
 
+from ranet_jax.evaluation.sequences import Segmented
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segmenter import Segmenter
 
 
 def summarize_times(
-    seconds: list[float], segmenter: Segmenter, learner: OnlineLearner | None, sequences: int
+    segmented: Segmented, segmenter: Segmenter, learner: OnlineLearner | None
 ) -> dict[str, object]:
     """Summarizes what segmenting took.
 
     Args:
-        seconds: of every frame but the first ones.
+        segmented: the times; where there is a learner, of one sequence at least.
         segmenter: that segmented them.
         learner: that learned the first frames; None where nothing was learned.
-        sequences: how many were segmented.
 
     Returns:
         The fields of `summary.json` that are about time and about learning.
     """
+    seconds = segmented.seconds
     milliseconds = 1000 * np.array(seconds or [np.nan])
-    learned = learner.seconds if learner else 0.0
+    # Not `learner.seconds`, in which sequences are that came to no end and have no frames here.
+    learned = sum(segmented.learned.values())
     summary: dict[str, object] = {
         "frames": len(seconds),
         "ms_per_frame_median": float(np.median(milliseconds)),
@@ -35,7 +37,7 @@ def summarize_times(
         summary |= {
             "online_rate": learner.rate,
             "online_seed": learner.seed,
-            "online_seconds_per_video": learned / sequences,
+            "online_seconds_per_video": learned / len(segmented.learned),
             "online_compile_seconds": learner.compile_seconds,
         }
     return summary

@@ -7,24 +7,18 @@ frames have it too, results are scored on them; the benchmark's server has those
 
 import json
 import time
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.metrics import boundary_accuracy, region_similarity
-from ranet_jax.evaluation.report import write_summary
-from ranet_jax.files import lock_folder, replace_file, replace_folder
-from ranet_jax.machine import describe_machine
+from ranet_jax.files import replace_folder
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import is_hidden, list_images
 from ranet_jax.media.masks import read_davis_mask, write_mask
-from ranet_jax.remarks import remark
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.tracker import Tracker
 
@@ -201,83 +195,3 @@ def score_clip(clip: Clip, folder: Path) -> dict[int, tuple[float, float]]:
         seen |= set(clip.joins.get(path.stem, []))
     means = {one: np.mean(pairs, axis=0) for one, pairs in sorted(values.items())}
     return {one: (float(j), float(f)) for one, (j, f) in means.items()}
-
-
-def evaluate_clips(
-    clips: list[Clip], segmenter: Segmenter | None, out: Path, results: Path | None = None
-) -> dict[str, object]:
-    """Segments videos, scores them where there is truth, and packs them for the server.
-
-    Args:
-        clips: the videos.
-        segmenter: the network; None where masks exist.
-        out: where the masks, `ytvos.zip` and `summary.json` go.
-        results: folder of masks that exist, a folder a video.
-
-    Returns:
-        What `summary.json` holds.
-
-    Raises:
-        InputError: videos could not be segmented; the results in `out` are of the others.
-    """
-    scores: dict[str, tuple[float, float]] = {}
-    seconds: list[float] = []
-    failures: dict[str, str] = {}
-    with lock_folder(out):
-        for number, clip in enumerate(clips, 1):
-            folder = (results or out) / clip.name
-            try:
-                if segmenter:
-                    seconds += segment_clip(segmenter, clip, folder)
-                for one, pair in score_clip(clip, folder).items():
-                    scores[f"{clip.name}_{one}"] = pair
-            except InputError as error:
-                failures[clip.name] = str(error)
-                remark(f"{clip.name} is left out: {error}")
-            print(f"{number} of {len(clips)}: {clip.name}", flush=True)
-        done = [clip for clip in clips if clip.name not in failures]
-        _pack(done, results or out, out / f"{SPLIT}.zip")
-        summary: dict[str, object] = describe_machine() | {
-            "split": SPLIT,
-            "videos": [clip.name for clip in done],
-            "left_out": failures,
-            "ms_per_frame_median": 1000 * float(np.median(seconds)) if seconds else None,
-            "scores": _summarize(scores),
-        }
-        write_summary(out / "summary.json", summary)
-    print(f"masks for the benchmark's server: {out / f'{SPLIT}.zip'}")
-    if failures:
-        raise InputError(
-            f"{len(failures)} of {len(clips)} videos could not be evaluated and are left out "
-            f"({', '.join(failures)}); what is in {out} is of the others"
-        )
-    return summary
-
-
-def _pack(clips: list[Clip], masks: Path, path: Path) -> None:
-    """Packs masks as the server takes them: `Annotations/VIDEO/FRAME.png`."""
-    with (
-        replace_file(path) as unfinished,
-        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive,
-    ):
-        for clip in clips:
-            for stem in sorted(clip.wanted):
-                name = f"{clip.name}/{stem}.png"
-                archive.write(masks / name, f"Annotations/{name}")
-
-
-def _summarize(scores: Mapping[str, tuple[float, float]]) -> dict[str, object] | None:
-    """Prints and gives the scores of objects and of all; None where there is no truth."""
-    if not scores:
-        print("no object is annotated after the frame in which it appears: nothing is scored")
-        return None
-    table = Table("Object", "J", "F")
-    for name, (region, boundary) in scores.items():
-        table.add_row(name, f"{region:.3f}", f"{boundary:.3f}")
-    region, boundary = (float(mean) for mean in np.mean(list(scores.values()), axis=0))
-    overall = (region + boundary) / 2
-    table.add_section()
-    table.add_row("all", f"{region:.3f}", f"{boundary:.3f}")
-    Console().print(table)
-    print(f"overall: {overall:.3f}")
-    return {"J": region, "F": boundary, "overall": overall, "objects": dict(scores)}

@@ -16,6 +16,12 @@ def run(monkeypatch, *arguments):
     evaluation.main()
 
 
+def contents(folder):
+    """Every file, byte for byte."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
 def read_rows(path):
     with path.open() as file:
         return list(csv.reader(file))

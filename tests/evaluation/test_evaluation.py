@@ -14,7 +14,7 @@ from ranet_jax.evaluation import __main__ as evaluation
 from ranet_jax.evaluation import run as evaluation_run
 from ranet_jax.files import lock_folder
 from ranet_jax.media.masks import read_davis_mask, write_mask
-from tests.evaluation.runs import FRAMES, break_davis, read_rows, run
+from tests.evaluation.runs import FRAMES, break_davis, contents, read_rows, run
 
 
 def test_masks_scores_and_summary(monkeypatch, tmp_path, davis, checkpoint, capsys):
@@ -52,12 +52,6 @@ def test_2016_unites_ids_and_perfect_masks_score_one(monkeypatch, tmp_path, davi
     assert rows[1:] == [["first_1", "1.000", "1.000"], ["second_1", "1.000", "1.000"]]
     run(monkeypatch, "--split", "davis17-val", *arguments)
     assert len(read_rows(tmp_path / "out/per-sequence_results-val.csv")) == 5
-
-
-def contents(folder):
-    """Every file, byte for byte."""
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def break_frame(davis, sequence):

@@ -1,5 +1,6 @@
 """evaluate.py with input that cannot be used: one line, and nothing is lost or left behind."""
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ranet_jax.errors import InputError
+from ranet_jax.network_flags import add_network_flags
 from tests.evaluation.runs import break_davis, run
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,21 @@ def test_online_learning_of_less_than_nothing(monkeypatch, tmp_path, davis, chec
         with pytest.raises(InputError, match=message):
             run(monkeypatch, *arguments, "--out", out, *flags)
     assert not out.exists()
+
+
+def list_network_flags():
+    """Every flag that chooses a network, with a value that it takes."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_network_flags(parser)
+    return [(one.option_strings[0], (one.choices or ["1"])[0]) for one in parser._actions]
+
+
+@pytest.mark.parametrize(("flag", "value"), list_network_flags())
+@pytest.mark.parametrize("split", ["davis17-val", "ytvos"])
+def test_results_take_no_flag_of_a_network(monkeypatch, tmp_path, split, flag, value):
+    arguments = ("--split", split, "--results", tmp_path, "--data-dir", tmp_path, flag, value)
+    with pytest.raises(InputError, match=rf"^give {flag} or --results, and not both: "):
+        run(monkeypatch, *arguments)
 
 
 def test_files_that_are_no_masks_are_never_removed(monkeypatch, tmp_path, davis, checkpoint):

@@ -11,10 +11,12 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import __main__ as command_line
-from ranet_jax.evaluation.ytvos import find_clips
+from ranet_jax.evaluation import ytvos_run
+from ranet_jax.evaluation.ytvos import find_clips, segment_clip
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.segmenter import Segmenter
-from tests.colours import GREEN, RED, ColourNetwork, mark, paint
+from tests.colour_network import GREEN, RED, ColourNetwork, mark, paint
+from tests.evaluation.runs import contents
 
 STEMS = ["00000", "00005", "00015", "00020", "00030"]  # with gaps
 LATE = 2  # the second object appears in the third frame
@@ -120,6 +122,75 @@ def test_without_truth_there_are_masks_for_the_server_alone(run, tmp_path, capsy
     assert {path.name: path.read_bytes() for path in (tmp_path / "out/small").iterdir()} == before
 
 
+def test_the_summary_says_where_masks_come_from(run, tmp_path):
+    root = make(tmp_path / "data", whole=False)
+    summary = run(root, "--precision", "float32")
+    assert summary["checkpoint"] == "shipped" and summary["precision"] == "float32"
+    assert summary["model"]["canvas"] == [96, 160] and summary["protocol"]["locality"] == 0
+    assert summary["device"] and summary["ms_per_frame_median"] > 0
+    assert "results" not in summary
+    assert run(root, "--checkpoint", "leg9")["checkpoint"] == "leg9"
+    (tmp_path / "out").rename(tmp_path / "results")
+    summary = run(root, "--results", tmp_path / "results")
+    assert summary["results"] == str(tmp_path / "results") and summary["device"]
+    assert summary.keys().isdisjoint({"model", "checkpoint", "precision"})
+
+
+def test_old_results_stay_until_new_ones_are_there(run, monkeypatch, tmp_path, capsys):
+    root, out = make(tmp_path / "data", whole=True), tmp_path / "out"
+    run(root)
+    old = out / "large/00030.png"
+    write_mask(old, np.zeros((192, 320), np.uint8))
+    before = contents(out)
+
+    def segment(segmenter, clip, folder):
+        if clip.name == "small":  # the second
+            raise KeyboardInterrupt
+        return segment_clip(segmenter, clip, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ytvos_run, "segment_clip", segment)
+        with pytest.raises(KeyboardInterrupt):
+            run(root)
+    left = contents(out)
+    assert {name: left[name] for name in before} == before
+    new = left.keys() - before.keys()
+    assert new == {f".unfinished/large/{stem}.png" for stem in STEMS}
+    assert "the sequences that were finished are in " in capsys.readouterr().err
+    with pytest.raises(InputError, match="choose another --out"):
+        run(root, "--results", out / ".unfinished")
+    run(root)
+    assert contents(out).keys() == before.keys() and read_davis_mask(old).any()
+
+
+def test_results_that_lack_a_mask_are_left_out_before_anything_is_scored(
+    run, monkeypatch, tmp_path
+):
+    """Also one of a frame that is not annotated: the server wants it."""
+    root, out, results = make(tmp_path / "data", whole=False), tmp_path / "out", tmp_path / "masks"
+    run(root)
+    out.rename(results)
+    for stem in ("00005", "00020"):
+        (results / "small" / f"{stem}.png").unlink()
+    scored = []
+    monkeypatch.setattr(ytvos_run, "score_clip", lambda clip, _: scored.append(clip.name) or {})
+    with pytest.raises(InputError, match=r"1 of 2 videos could not be evaluated .* \(small\)"):
+        run(root, "--results", results)
+    assert scored == ["large"]
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["videos"] == ["large"]
+    assert summary["left_out"]["small"] == (
+        f"{results}/small/00005.png does not exist (2 of 5 result masks missing); "
+        "--results must hold a folder of masks a sequence"
+    )
+    with zipfile.ZipFile(out / "ytvos.zip") as archive:
+        assert archive.namelist() == [f"Annotations/large/{stem}.png" for stem in STEMS]
+    before = contents(out)
+    with pytest.raises(InputError, match=r"large/00000\.png does not exist \(5 of 5"):
+        run(root, "--results", tmp_path / "typo")
+    assert contents(out) == before
+
+
 def test_a_description_says_which_masks_are_wanted(run, tmp_path):
     root = make(tmp_path / "data", whole=True, meta=True)
     run(root, "--sequences", "small")
@@ -135,6 +206,11 @@ def test_a_broken_video_is_left_out(run, tmp_path):
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["videos"] == ["small"] and "00020.jpg" in summary["left_out"]["large"]
     assert not (tmp_path / "out/large").exists()
+    before = contents(tmp_path / "out")
+    (root / "JPEGImages/small/00020.jpg").write_text("no image")
+    with pytest.raises(InputError, match=r"00020\.jpg"):
+        run(root)
+    assert contents(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,188 @@
+"""Evaluating a split of YouTube-VOS: what `evaluate.py --split ytvos` runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation.checks import check_results
+from ranet_jax.evaluation.origin import describe_network_run, describe_results_run
+from ranet_jax.evaluation.replacement import check_results_stay, replace_results
+from ranet_jax.evaluation.report import SUMMARY, write_summary
+from ranet_jax.evaluation.submission import write_zip
+from ranet_jax.evaluation.ytvos import SPLIT, Clip, score_clip, segment_clip
+from ranet_jax.files import lock_folder
+from ranet_jax.remarks import remark
+from ranet_jax.segmenter import Segmenter
+
+OWN = (SUMMARY, f"{SPLIT}.zip")
+"""Names of the files that a run writes beside the folders of masks."""
+
+
+class Usable(NamedTuple):
+    """Which videos can be evaluated.
+
+    Attributes:
+        clips: these.
+        left_out: why each of the others cannot be, by its name; one line.
+    """
+
+    clips: list[Clip]
+    left_out: dict[str, str]
+
+    def without(self, failures: dict[str, str]) -> "Usable":
+        """Leaves videos out, and says so.
+
+        Args:
+            failures: why, by their names.
+
+        Returns:
+            The others.
+
+        Raises:
+            InputError: none remains.
+        """
+        if failures and len(failures) == len(self.clips):
+            raise InputError(next(iter(failures.values())))
+        for name, reason in failures.items():
+            remark(f"{name} is left out: {reason}")
+        clips = [clip for clip in self.clips if clip.name not in failures]
+        return Usable(clips, self.left_out | failures)
+
+
+def evaluate_clips(
+    clips: list[Clip], segmenter: Segmenter, checkpoint: str, out: Path
+) -> dict[str, object]:
+    """Segments videos, scores them where there is truth, and packs them for the server.
+
+    Args:
+        clips: the videos.
+        segmenter: the network.
+        checkpoint: what the summary calls the network's weights.
+        out: where the masks, `ytvos.zip` and `summary.json` go.
+
+    Returns:
+        What `summary.json` holds.
+
+    Raises:
+        InputError: no video could be evaluated, and `out` is as it was; or some could not be, and
+            the results in `out` are of the others.
+    """
+    with lock_folder(out), replace_results(out, OWN) as new:
+        seconds, failures = _segment(clips, segmenter, new)
+        usable = Usable(clips, {}).without(failures)
+        summary = describe_network_run(segmenter, checkpoint)
+        summary["ms_per_frame_median"] = 1000 * float(np.median(seconds)) if seconds else None
+        summary |= _score(usable, masks=new, new=new)
+        write_summary(new / SUMMARY, summary)
+    _say_what_is_there(clips, summary, out)
+    return summary
+
+
+def evaluate_clip_masks(clips: list[Clip], results: Path, out: Path) -> dict[str, object]:
+    """Scores masks that exist where there is truth, and packs them for the server.
+
+    Args:
+        clips: the videos.
+        results: folder with a folder of masks a video.
+        out: where `ytvos.zip` and `summary.json` go.
+
+    Returns:
+        What `summary.json` holds.
+
+    Raises:
+        InputError: as `evaluate_clips`.
+    """
+    check_results_stay(results, out)
+    usable = Usable(clips, {}).without(_find_incomplete(clips, results))
+    with lock_folder(out), replace_results(out, OWN) as new:
+        summary = describe_results_run(results) | _score(usable, masks=results, new=new)
+        write_summary(new / SUMMARY, summary)
+    _say_what_is_there(clips, summary, out)
+    return summary
+
+
+def _segment(
+    clips: list[Clip], segmenter: Segmenter, folder: Path
+) -> tuple[list[float], dict[str, str]]:
+    """Segments videos; gives the seconds of their frames, and why some came to no end."""
+    seconds: list[float] = []
+    failures = {}
+    for number, clip in enumerate(clips, 1):
+        try:
+            seconds += segment_clip(segmenter, clip, folder / clip.name)
+        except InputError as error:
+            failures[clip.name] = str(error)
+        print(f"{number} of {len(clips)}: {clip.name}", flush=True)
+    return seconds, failures
+
+
+def _find_incomplete(clips: list[Clip], results: Path) -> dict[str, str]:
+    """Finds videos of which masks are missing; says which, by the video's name."""
+    incomplete = {}
+    for clip in clips:
+        try:
+            check_results(results / clip.name, [f"{stem}.png" for stem in sorted(clip.wanted)])
+        except InputError as error:
+            incomplete[clip.name] = str(error)
+    return incomplete
+
+
+def _score(usable: Usable, *, masks: Path, new: Path) -> dict[str, object]:
+    """Scores and packs masks, and gives this part of the summary."""
+    scores: dict[str, dict[int, tuple[float, float]]] = {}
+    failures = {}
+    for number, clip in enumerate(usable.clips, 1):
+        try:
+            scores[clip.name] = score_clip(clip, masks / clip.name)
+        except InputError as error:
+            failures[clip.name] = str(error)
+        print(f"scored {number} of {len(usable.clips)}: {clip.name}", flush=True)
+    usable = usable.without(failures)
+    names = [f"{clip.name}/{stem}.png" for clip in usable.clips for stem in sorted(clip.wanted)]
+    write_zip(new / f"{SPLIT}.zip", {f"Annotations/{name}": masks / name for name in names})
+    of_objects = {
+        f"{name}_{one}": pair for name, found in scores.items() for one, pair in found.items()
+    }
+    return {
+        "split": SPLIT,
+        "videos": [clip.name for clip in usable.clips],
+        "left_out": usable.left_out,
+        "scores": _summarize(of_objects),
+    }
+
+
+def _summarize(scores: Mapping[str, tuple[float, float]]) -> dict[str, object] | None:
+    """Prints and gives the scores of objects and of all; None where there is no truth."""
+    if not scores:
+        print("no object is annotated after the frame in which it appears: nothing is scored")
+        return None
+    table = Table("Object", "J", "F")
+    for name, (region, boundary) in scores.items():
+        table.add_row(name, f"{region:.3f}", f"{boundary:.3f}")
+    region, boundary = (float(mean) for mean in np.mean(list(scores.values()), axis=0))
+    overall = (region + boundary) / 2
+    table.add_section()
+    table.add_row("all", f"{region:.3f}", f"{boundary:.3f}")
+    Console().print(table)
+    print(f"overall: {overall:.3f}")
+    return {"J": region, "F": boundary, "overall": overall, "objects": dict(scores)}
+
+
+def _say_what_is_there(clips: list[Clip], summary: Mapping[str, Any], out: Path) -> None:
+    """Says where the masks for the server are.
+
+    Raises:
+        InputError: they are not of all videos that were asked for.
+    """
+    print(f"masks for the benchmark's server: {out / f'{SPLIT}.zip'}")
+    left_out = summary["left_out"]
+    if left_out:
+        raise InputError(
+            f"{len(left_out)} of {len(clips)} videos could not be evaluated and are left out "
+            f"({', '.join(left_out)}); what is in {out} is of the others"
+        )
