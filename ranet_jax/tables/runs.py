@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ranet_jax.errors import InputError
+from ranet_jax.evaluation.report import SUMMARY
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import RELEASED
@@ -95,7 +96,7 @@ def read_run(argument: str) -> Run:
     if not named or Path(argument).exists():
         name, path = "", argument
     path = Path(path)
-    path = path / "summary.json" if path.is_dir() else path
+    path = path / SUMMARY if path.is_dir() else path
     if not path.is_file():
         raise InputError(f"{path} does not exist; evaluate.py writes it at the end of a run")
     try:
@@ -125,8 +126,8 @@ def name_variant(summary: dict[str, Any]) -> str:
     """The paper's name for a network.
 
     Args:
-        summary: of an evaluation, with the network's fields as `checkpoint.describe_network` gives
-            them, or an earlier version gave them.
+        summary: of an evaluation, with the network's fields as `weights.network.describe_network`
+            gives them, or an earlier version gave them.
 
     Returns:
         `FULL`, or what it lacks, and whether it is of another size or in another protocol.
