@@ -75,6 +75,22 @@ def find_templates(count: int) -> int:
     return next((size for size in TEMPLATES if size >= count), TEMPLATES[-1])
 
 
+def find_sizes(templates: int, is_free: bool | None) -> list[int]:
+    """The sizes that a bank may need when another template is added.
+
+    Args:
+        templates: places that it has.
+        is_free: whether one of them is free; None where nobody knows yet.
+
+    Returns:
+        Of `TEMPLATES`, ascending: one, or two where it depends on what nobody knows.
+    """
+    grown = find_templates(templates + 1)
+    if is_free is None and templates > 1:  # the first place is never free
+        return sorted({templates, grown})
+    return [templates if is_free else grown]
+
+
 def check_templates(templates: int, selection: str) -> None:
     """Refuses a bank that a network cannot use.
 

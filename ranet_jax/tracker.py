@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 import jax.numpy as jnp
 import numpy as np
 
-from ranet_jax.bank import TEMPLATES, State, choose_place, find_templates, place_look
+from ranet_jax.bank import State, choose_place, find_sizes, place_look
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.protocol import Protocol, VideoFunctions, find_slots
@@ -238,10 +238,11 @@ class Tracker:
         templates = len(shown)
         place = choose_place(self._state.cells, self._state.order)
         number = int(place.number)
+        (size,) = find_sizes(templates, bool(place.is_free))
         if place.is_free:
             return number, templates
-        if templates < TEMPLATES[-1]:
-            return templates, find_templates(templates + 1)
+        if size > templates:
+            return templates, size
         if not self._segmenter.protocol.memory_every:
             remark(
                 f"the bank of {templates} templates is full: for each mask that is added now, the "

@@ -9,6 +9,7 @@ import pytest
 from ranet_jax.bank import (
     check_templates,
     choose_place,
+    find_sizes,
     find_templates,
     line_up,
     measure_confidence,
@@ -19,7 +20,7 @@ from ranet_jax.bank import (
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import Protocol, build
-from tests.colours import GREEN, RED, ColourNetwork, mark, normalize, paint, same
+from tests.colour_network import GREEN, RED, ColourNetwork, mark, normalize, paint, same
 
 P, N, C = 4, 3, 2
 
@@ -143,6 +144,9 @@ def test_memory_leaves_every_object_a_template():
 
 def test_sizes_of_the_bank():
     assert [find_templates(count) for count in range(1, 7)] == [1, 2, 4, 4, 4, 4]
+    assert [find_sizes(size, is_free=False) for size in (1, 2, 4)] == [[2], [4], [4]]
+    assert [find_sizes(size, is_free=True) for size in (2, 4)] == [[2], [4]]
+    assert [find_sizes(size, is_free=None) for size in (1, 2, 4)] == [[2], [2, 4], [4]]
     with pytest.raises(InputError, match="3 templates; a bank has 1, 2, 4 places"):
         check_templates(3, "ranking")
     model = RANet(canvas=(64, 96), selection="maximum")

@@ -7,8 +7,8 @@ import ranet_jax.remarks
 from ranet_jax.errors import InputError
 from ranet_jax.protocol import Protocol
 from ranet_jax.segmenter import Segmenter
-from tests.colours import BLUE, GREEN, RED, ColourNetwork, mark, paint, same
-from tests.painting import overlap
+from tests.colour_network import BLUE, GREEN, RED, ColourNetwork, mark, paint, same
+from tests.coloured_masks import overlap
 
 RED_BOX, GREEN_BOX, BLUE_BOX = (
     (20, 76, 4, 64, RED),

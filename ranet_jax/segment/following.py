@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranet_jax.bank import find_templates
+from ranet_jax.bank import find_sizes
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame
 from ranet_jax.online import OnlineLearner
@@ -79,17 +79,22 @@ def compile_for_masks(
         masks: that the video has, by frame index.
         replacing: those of them that say anew what is followed.
     """
-    ids, objects, places = np.zeros(0, np.uint8), 0, 1
+    protocol = segmenter.protocol
+    # What a memory will have filled by then, nobody knows; without one each mask takes a place.
+    is_free = None if protocol.memory_every else False
+    ids, objects, sizes = np.zeros(0, np.uint8), 0, [protocol.templates]
     for index, mask in sorted(masks.items()):
         given = np.setdiff1d(mask, [0])
         if index in replacing or index == 0:
-            ids, objects, places = given, given.size, segmenter.protocol.templates
+            ids, objects, sizes = given, given.size, [protocol.templates]
             segmenter.compile(objects)
         else:
             ids = np.union1d(ids, given)
             # As `Tracker.add` does: what there is room for already stays.
-            objects, places = max(ids.size, find_slots(objects)), find_templates(places + 1)
-            segmenter.compile(objects, places)
+            objects = max(ids.size, find_slots(objects))
+            sizes = sorted({size for places in sizes for size in find_sizes(places, is_free)})
+            for places in sizes:
+                segmenter.compile(objects, places)
     if learner:
         learner.compile(count_objects(masks[0]))
 
@@ -108,7 +113,7 @@ def follow(
         segmenter: the network.
         learner: learns the first frame beforehand; None to segment offline.
         frames: from the first one on.
-        masks: ids by frame index, of the first frame and of any later one.
+        masks: ids by frame index, of the first frame and of any later one; see `check_masks`.
         replacing: the frames of those masks that say anew what is followed; others add to it.
         results: what is finished already, and whose video it is.
 
@@ -123,9 +128,7 @@ def follow(
     for index, frame in enumerate(frames):
         given = masks.get(index)
         if tracker is None:
-            if given is None:
-                raise InputError("the first frame, number 0, needs a mask")
-            mask = given.astype(np.uint8)
+            mask = masks[0].astype(np.uint8)
             results.check_video(frame.name, compute_checksum([frame.image]))
             # Of equal seeds the same is learned, so that a resumed run learns it anew.
             params = learner.learn(frame.image, mask) if learner else None

@@ -17,7 +17,7 @@ from ranet_jax.segment import __main__ as command_line
 from ranet_jax.segment.confidence import Confidence, find_doubtful, read_confidence
 from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter
-from tests.colours import GREEN, RED, ColourNetwork, mark, paint
+from tests.colour_network import GREEN, RED, ColourNetwork, mark, paint
 from tests.segment.following import call_command, contents, read
 
 COUNT = 9
@@ -112,6 +112,22 @@ def test_memory_goes_on_as_if_it_had_not_stopped(folder, tmp_path, templates):
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     with pytest.raises(InputError, match=r"does not hold what it takes to go on from frame 6"):
         run(tool, folder, GREEN_JOINS | {6: GREEN_JOINS[4]}, tmp_path / "out", resume=True)
+
+
+def test_no_frame_waits_for_the_compiler_while_a_memory_fills_the_bank(folder, tmp_path):
+    """The second of two places is free when an object joins early, and taken when it joins late."""
+    protocol = Protocol(memory_every=2, memory_confidence=0.5, memory_templates=2)
+    tool = Segmenter(ColourNetwork(), {"nothing": np.zeros(1)}, protocol=protocol)
+    green = mark(frame=picture(4), green=2)
+    for joins, places in ((1, 2), (4, 4)):
+        out, compiled = tmp_path / str(joins), []
+
+        def count(frame, mask, compiled=compiled):
+            compiled.append(len(tool._compiled))
+
+        run(tool, folder, RED_FIRST | {joins: green}, out, max_frames=6, report_frame=count)
+        assert np.load(out / ".progress/state.npz")["cells"].shape[:2] == (places, 2)
+        assert compiled == [3] * 6, "one object and two places; two with two, and with four"
 
 
 def test_a_correction_keeps_the_frames_before_it(tool, folder, tmp_path, capsys):

@@ -199,13 +199,22 @@ def test_what_was_learned_segments_the_video(folder, masks, tmp_path):
         run(folder, masks, tmp_path / "online", resume=True)
 
 
-def test_all_slot_sizes_are_compiled_before_the_first_frame(folder, masks, tmp_path):
-    tool = Segmenter(small_ranet(), init_params(small_ranet(), 0))
+@pytest.mark.parametrize(
+    ("protocol", "sizes"),
+    [
+        (Protocol(), [(3, 2)]),
+        # Whether the memory has filled the second place by then, nobody knows.
+        (Protocol(memory_every=2, memory_templates=2), [(3, 2), (3, 4)]),
+        (Protocol(memory_every=2, memory_templates=4), [(3, 4)]),
+    ],
+)
+def test_all_sizes_are_compiled_before_the_first_frame(folder, masks, tmp_path, protocol, sizes):
+    tool = Segmenter(small_ranet(), init_params(small_ranet(), 0), protocol=protocol)
     compiled = []
     tool.compile = lambda *size: compiled.append(size)
 
     def check():
-        assert compiled == [(1,), (3, 2)], "one object; three, with places for two templates"
+        assert compiled == [(1,), *sizes], "one object; three, with places for more templates"
         raise RuntimeError("stop")
 
     first = np.where(masks[0] == 5, 5, 0)  # joined by two in frame 3

@@ -10,7 +10,7 @@ from ranet_jax.media.masks import write_mask
 from ranet_jax.segment import __main__ as command_line
 from ranet_jax.segment.many import Entry, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
-from tests.colours import GREEN, RED, ColourNetwork, mark, paint
+from tests.colour_network import GREEN, RED, ColourNetwork, mark, paint
 from tests.segment.following import call_command, contents, read
 
 SHAPES = {"red": (10, 60, 20, 100, RED), "green": (20, 80, 40, 120, GREEN)}
