@@ -113,7 +113,6 @@ def main() -> None:
         replacing=replacing,
         resize_masks=args.resize_mask,
         out=args.out,
-        probabilities=args.probabilities,
         max_frames=args.max_frames,
         overwrite=args.overwrite,
         resume=args.resume,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, nullcontext
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -49,8 +49,6 @@ def segment_video(
     out: Path,
     *,
     replacing: Collection[int] = (),
-    overlay: bool = True,
-    probabilities: bool = False,
     resume: bool = False,
     max_frames: int | None = None,
     learner: OnlineLearner | None = None,
@@ -58,7 +56,9 @@ def segment_video(
 ) -> Outcome:
     """Segments a video into a folder.
 
-    Frames are read ahead and results written behind while the device works, a few at a time, so
+    Written are `masks/NAME.png`, `confidence.csv`, `overlay.mp4` with the times and the sound of
+    the video, and `probabilities/ID/NAME.png`, 8-bit grey, where the segmenter gives them. Frames
+    are read ahead and results written behind while the device works, a few at a time, so
     that memory does not grow with the video. When the run is interrupted or a frame cannot be read,
     what was segmented is written first, and then the exception goes on its way.
 
@@ -71,9 +71,6 @@ def segment_video(
             `files.lock_folder` for one that others may write into.
         replacing: the frames of those masks that are the whole truth from there on; see
             `Tracker.mark`. The result of such a frame is the mask itself.
-        overlay: whether `overlay.mp4` is written, with the times and the sound of the video.
-        probabilities: whether `probabilities/ID/NAME.png` are written, 8-bit grey; needs a
-            segmenter that gives them.
         resume: go on after the frames that `out` already holds. In the end it holds what a run
             that was never interrupted leaves, as far as the device computes the same from the same:
             bit for bit on a CPU; on others it was not tried.
@@ -89,9 +86,7 @@ def segment_video(
             the video turns out not to have.
     """
     check_masks(masks, video.size)
-    if probabilities and not segmenter.probabilities:
-        raise InputError("probabilities need Segmenter(..., probabilities=True)")
-    settings = describe_run(segmenter, learner, video.size, probabilities=probabilities)
+    settings = describe_run(segmenter, learner, video.size)
     marks = describe_masks(masks, replacing)
     results = Results(out, settings, marks, resume=resume)
     if max_frames is not None and max_frames < results.finished:
@@ -102,8 +97,8 @@ def segment_video(
     compile_for_masks(segmenter, learner, masks, replacing)
     work = _Work(segmenter, learner, masks, replacing, results, report_frame)
     try:
-        with open_overlay(out, video) if overlay else nullcontext() as painting:
-            stopped = work.run(video, max_frames, painting, probabilities=probabilities)
+        with open_overlay(out, video) as painting:
+            stopped = work.run(video, max_frames, painting)
     except OSError as error:
         raise InputError(
             f"{error.filename or out}: {error.strerror or error}; {results.finished} finished "
@@ -162,20 +157,14 @@ class _Work:
         return time.perf_counter() - (self._learner.seconds if self._learner else 0.0)
 
     def run(
-        self,
-        video: Video,
-        max_frames: int | None,
-        painting: VideoWriter | None,
-        *,
-        probabilities: bool,
+        self, video: Video, max_frames: int | None, painting: VideoWriter
     ) -> BaseException | None:
         """Segments frames until there are no more, and waits until everything is written.
 
         Args:
             video: to be segmented.
             max_frames: to stop after; None for all.
-            painting: the overlay; None for none.
-            probabilities: whether they are written.
+            painting: the overlay.
 
         Returns:
             What ended the work before its time, when something was finished that is worth an
@@ -193,7 +182,7 @@ class _Work:
                 closing(read_ahead(islice(source, max_frames))) as ahead,
                 Writing() as writing,
             ):
-                self._pass_frames(ahead, writing, painting, probabilities=probabilities)
+                self._pass_frames(ahead, writing, painting)
             if self.frames < self.resumed:
                 raise InputError(
                     f"{video.name} has {self.frames} frames but {self._results.folder} holds "
@@ -207,12 +196,7 @@ class _Work:
         return None
 
     def _pass_frames(
-        self,
-        frames: Iterator[Frame],
-        writing: Writing,
-        painting: VideoWriter | None,
-        *,
-        probabilities: bool,
+        self, frames: Iterator[Frame], writing: Writing, painting: VideoWriter
     ) -> None:
         """Hands each frame to the network, and what comes out to the writer."""
         results = self._results
@@ -223,11 +207,10 @@ class _Work:
             if index < self.resumed:
                 self.start = self.read_clock()
             else:
-                grey = make_grey(tracker, mask) if probabilities else {}
+                grey = make_grey(tracker, mask) if self._segmenter.probabilities else {}
                 sure = rate_frame(index, frame.name, mask, tracker)
                 writing.add(results.write, index, frame.name, mask, tracker.save(), grey, sure)
-            if painting:
-                writing.add(paint, painting, frame, mask)
+            writing.add(paint, painting, frame, mask)
             self._report_frame(frame, mask)
             self.sightings.add(index, mask, tracker.ids)
             self.frames = index + 1

@@ -29,7 +29,6 @@ class Job(NamedTuple):
         out: folder of the results.
         replacing: the frames of those that replace what is followed; others add to it.
         resize_masks: whether masks of another size than the frames are resized.
-        probabilities: whether they are written, too.
         max_frames: to stop after; None for all.
         overwrite: whether results in `out` are replaced.
         resume: whether results in `out` are gone on with.
@@ -40,7 +39,6 @@ class Job(NamedTuple):
     out: Path
     replacing: Collection[int] = ()
     resize_masks: bool = False
-    probabilities: bool = False
     max_frames: int | None = None
     overwrite: bool = False
     resume: bool = False
@@ -120,7 +118,6 @@ def _segment(
                 masks,
                 job.out,
                 replacing=job.replacing,
-                probabilities=job.probabilities,
                 resume=job.resume,
                 max_frames=job.max_frames,
                 learner=learner,

@@ -13,11 +13,7 @@ from ranet_jax.weights.network import Network, describe_network
 
 
 def describe_run(
-    segmenter: Segmenter,
-    learner: OnlineLearner | None,
-    size: tuple[int, int],
-    *,
-    probabilities: bool,
+    segmenter: Segmenter, learner: OnlineLearner | None, size: tuple[int, int]
 ) -> dict[str, object]:
     """Describes what the results of a video depend on, beside its frames and masks.
 
@@ -25,7 +21,6 @@ def describe_run(
         segmenter: the network.
         learner: that learns the first frame; None where nothing is learned.
         size: height and width of the frames.
-        probabilities: whether they are written, too.
 
     Returns:
         JSON by what a user calls it.
@@ -34,7 +29,7 @@ def describe_run(
     return {
         "size of the frames": size,
         "precision": segmenter.precision,
-        "probabilities": probabilities,
+        "probabilities": segmenter.probabilities,
         "network": describe_network(network),
         "weights": compute_checksum(jax.tree.leaves(segmenter.params)),
         "online learning": [learner.steps, learner.rate, learner.seed] if learner else None,

@@ -16,11 +16,15 @@ SIZE = (122, 95)  # portrait, odd and not the canvas's, so that labels are resiz
 COUNT = 7
 
 
+def segmenter(*, probabilities=True):
+    """One for all tests, or one of each kind, so that each slot size is compiled once."""
+    return _make_segmenter(probabilities)
+
+
 @functools.cache
-def segmenter():
-    """One for all tests, with probabilities, so that each slot size is compiled once."""
+def _make_segmenter(probabilities):
     model = small_ranet()
-    return Segmenter(model, init_params(model, 0), probabilities=True)
+    return Segmenter(model, init_params(model, 0), probabilities=probabilities)
 
 
 def moving(count=COUNT):
@@ -33,8 +37,7 @@ def moving(count=COUNT):
 
 def run(folder, masks, out, **options):
     with open_video(str(folder)) as video:
-        options = {"probabilities": True, "replacing": {3}} | options
-        return segment_video(segmenter(), video, masks, out, **options)
+        return segment_video(segmenter(), video, masks, out, **{"replacing": {3}} | options)
 
 
 def read(path):

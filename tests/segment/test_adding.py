@@ -58,11 +58,11 @@ GREEN_JOINS = RED_FIRST | {4: mark(frame=picture(4), green=2)}
 
 def run(tool, folder, masks, out, **options):
     with open_video(str(folder)) as video:
-        return segment_video(tool, video, masks, out, **{"overlay": False} | options)
+        return segment_video(tool, video, masks, out, **options)
 
 
 def test_an_object_joins(tool, folder, tmp_path):
-    outcome = run(tool, folder, GREEN_JOINS, tmp_path / "both", probabilities=True)
+    outcome = run(tool, folder, GREEN_JOINS, tmp_path / "both")
     assert outcome.sightings[5].frames == COUNT and outcome.sightings[2].frames == COUNT - 4
     run(tool, folder, RED_FIRST, tmp_path / "alone")
     for index in range(COUNT):
@@ -89,12 +89,11 @@ def test_one_that_replaces_ends_the_others(tool, folder, tmp_path):
 
 @pytest.mark.parametrize("stop", [2, 4, 5, 7])
 def test_a_stopped_run_goes_on_as_if_it_had_not(tool, folder, tmp_path, stop):
-    run(tool, folder, GREEN_JOINS, tmp_path / "whole", probabilities=True)
-    options = {"probabilities": True}
+    run(tool, folder, GREEN_JOINS, tmp_path / "whole")
     # A mask of a frame that is still to come may be added to a run that goes on.
     first = {index: mask for index, mask in GREEN_JOINS.items() if index < stop}
-    run(tool, folder, first, tmp_path / "out", max_frames=stop, **options)
-    outcome = run(tool, folder, GREEN_JOINS, tmp_path / "out", resume=True, **options)
+    run(tool, folder, first, tmp_path / "out", max_frames=stop)
+    outcome = run(tool, folder, GREEN_JOINS, tmp_path / "out", resume=True)
     assert outcome.segmented == COUNT - stop
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     rows = [(tmp_path / out / "confidence.csv").read_text() for out in ("out", "whole")]
@@ -134,28 +133,28 @@ def test_a_correction_keeps_the_frames_before_it(tool, folder, tmp_path, capsys)
     """Green is not marked, then in frame 5; what was before stays, and it is followed after."""
     out, masks = tmp_path / "out", GREEN_JOINS | {5: mark(frame=picture(5), green=2)}
     del masks[4]
-    run(tool, folder, RED_FIRST, out, probabilities=True)
+    run(tool, folder, RED_FIRST, out)
     before = contents(out)
-    outcome = run(tool, folder, masks, out, resume=True, probabilities=True)
+    outcome = run(tool, folder, masks, out, resume=True)
     assert outcome.segmented == COUNT - 5 and outcome.frames == COUNT
     assert "goes on from frame 5, whose mask is new; the 5 frames before" in capsys.readouterr().err
-    run(tool, folder, masks, tmp_path / "anew", probabilities=True)
+    run(tool, folder, masks, tmp_path / "anew")
     after = contents(out)
     assert after == contents(tmp_path / "anew")
     assert all(after[f"masks/{index}.png"] == before[f"masks/{index}.png"] for index in range(5))
     assert all(after[f"masks/{index}.png"] != before[f"masks/{index}.png"] for index in (5, 6, 7))
     # Corrected again, and earlier than before.
     masks = masks | {3: mark(frame=picture(3), green=9)}
-    assert run(tool, folder, masks, out, resume=True, probabilities=True).segmented == COUNT - 3
+    assert run(tool, folder, masks, out, resume=True).segmented == COUNT - 3
     shutil.rmtree(tmp_path / "anew")
-    run(tool, folder, masks, tmp_path / "anew", probabilities=True)
+    run(tool, folder, masks, tmp_path / "anew")
     assert contents(out) == contents(tmp_path / "anew")
     assert (out / "confidence.csv").read_text() == (tmp_path / "anew/confidence.csv").read_text()
 
 
 def test_a_correction_that_is_stopped_leaves_nothing_of_what_it_replaces(tool, folder, tmp_path):
-    run(tool, folder, RED_FIRST, tmp_path, probabilities=True)
-    run(tool, folder, GREEN_JOINS, tmp_path, resume=True, max_frames=6, probabilities=True)
+    run(tool, folder, RED_FIRST, tmp_path)
+    run(tool, folder, GREEN_JOINS, tmp_path, resume=True, max_frames=6)
     names = sorted(path.name for path in tmp_path.glob("masks/*"))
     assert names == [f"{index}.png" for index in range(6)]
     assert len(list(tmp_path.glob("probabilities/5/*"))) == 6
@@ -174,7 +173,7 @@ def test_what_a_run_was_begun_with_is_not_taken_back(tool, folder, tmp_path):
 
 
 def test_confidence_of_each_object_in_each_frame(tool, folder, tmp_path):
-    run(tool, folder, GREEN_JOINS, tmp_path, probabilities=True)
+    run(tool, folder, GREEN_JOINS, tmp_path)
     with (tmp_path / "confidence.csv").open() as file:
         rows = list(csv.DictReader(file))
     places = [(int(row["frame"]), int(row["object"])) for row in rows]

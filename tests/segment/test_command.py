@@ -34,7 +34,7 @@ from tests.test_video import FakeCamera
 def call(monkeypatch, capsys):
     """Runs the command; gives its exit code and what it prints."""
     monkeypatch.setattr(command_line, "choose_network", lambda arguments: None)
-    monkeypatch.setattr(Segmenter, "from_network", lambda *_, **__: segmenter())
+    monkeypatch.setattr(Segmenter, "from_network", lambda *_, **options: segmenter(**options))
 
     def call(*arguments):
         code, printed = call_command(monkeypatch, capsys, arguments)

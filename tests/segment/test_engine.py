@@ -70,7 +70,7 @@ def test_a_killed_run_goes_on_bit_for_bit(folder, masks, undisturbed, tmp_path):
         shutil.copytree(out / ".progress", copy / ".progress", ignore=hidden)
         shutil.copytree(out, copy, ignore=hidden, dirs_exist_ok=True)
 
-    run(folder, masks, out, report_frame=take_copy, overlay=False)
+    run(folder, masks, out, report_frame=take_copy)
     for killed_at in (0, 2, 3, 5):
         copy = tmp_path / str(killed_at)
         left = len(list(copy.glob("masks/*.png")))
@@ -121,13 +121,14 @@ def count_steps(monkeypatch):
 
 def test_resume_needs_the_same_run(folder, masks, tmp_path):
     run(folder, masks, tmp_path, max_frames=4)
-    with pytest.raises(InputError, match=r"other settings \(probabilities\)"):
-        run(folder, masks, tmp_path, resume=True, probabilities=False)
     with pytest.raises(InputError, match=r"other settings \(another mask of the first frame\)"):
         run(folder, masks | {0: masks[3]}, tmp_path, resume=True)
     with pytest.raises(InputError, match=r"\(a mask of frame 3, which is not given now\)"):
         run(folder, {0: masks[0]}, tmp_path, resume=True)
-    again = {"probabilities": True, "resume": True, "replacing": {3}}
+    again = {"resume": True, "replacing": {3}}
+    without = Segmenter(small_ranet(), segmenter().params)
+    with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(probabilities\)"):
+        segment_video(without, video, masks, tmp_path, **again)
     weights = Segmenter(small_ranet(), init_params(small_ranet(), 1), probabilities=True)
     with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(weights\)"):
         segment_video(weights, video, masks, tmp_path, **again)
@@ -192,7 +193,7 @@ def test_what_was_learned_segments_the_video(folder, masks, tmp_path):
     model = small_ranet()
     with open_video(str(folder)) as video:
         other = Segmenter(model, init_params(model, 1), probabilities=True)
-        options = {"probabilities": True, "max_frames": 5, "replacing": {3}}
+        options = {"max_frames": 5, "replacing": {3}}
         segment_video(other, video, masks, tmp_path / "other", **options)
     assert contents(tmp_path / "online") == contents(tmp_path / "other")
     with pytest.raises(InputError, match=r"other settings \(online learning\)"):
@@ -311,7 +312,8 @@ def test_full_disk_under_the_overlay(folder, masks, undisturbed, tmp_path):
 def test_broken_frame_right_after_the_finished_ones(folder, masks, tmp_path):
     """A killed run has no overlay; the one that is rebuilt of all finished frames is kept."""
     video = shutil.copytree(folder, tmp_path / "video")
-    run(video, masks, tmp_path / "out", max_frames=5, overlay=False)
+    run(video, masks, tmp_path / "out", max_frames=5)
+    (tmp_path / "out" / "overlay.mp4").unlink()
     (video / "shot 5.png").write_text("no image")
     with pytest.raises(InputError, match=r"shot 5\.png"):
         run(video, masks, tmp_path / "out", resume=True)
