@@ -1,7 +1,10 @@
-"""How sure the network was of each object in each frame, and which frames need a look."""
+"""How sure the network was of each object in each frame, and what follows from that.
+
+Where each object was seen, and which frames need a look.
+"""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -40,6 +43,20 @@ class Confidence(NamedTuple):
     def is_found(self) -> bool:
         """Whether anything of the object is in the mask."""
         return self.area > 0
+
+
+class Sighting(NamedTuple):
+    """What was seen of one object.
+
+    Attributes:
+        frames: in how many masks it is.
+        last: number of the last frame whose mask has it, from 0.
+        is_lost: whether it is followed to the end of the video, but not seen there.
+    """
+
+    frames: int
+    last: int
+    is_lost: bool
 
 
 def rate_frame(frame: int, name: str, mask: np.ndarray, tracker: Tracker) -> list[Confidence]:
@@ -116,6 +133,24 @@ def read_confidence(path: Path) -> list[Confidence]:
         for frame, name, one, mean, area, found in rows
         if found in ("yes", "no")
     ]
+
+
+def find_sightings(rows: Collection[Confidence]) -> dict[int, Sighting]:
+    """Finds where each object was seen.
+
+    Args:
+        rows: of a whole video, in order.
+
+    Returns:
+        What was seen of each object, by its id, ascending.
+    """
+    newest = max((row.frame for row in rows), default=0)
+    lost = {row.id for row in rows if row.frame == newest and not row.is_found}
+    frames: dict[int, list[int]] = {}
+    for row in rows:
+        if row.is_found:
+            frames.setdefault(row.id, []).append(row.frame)
+    return {one: Sighting(len(seen), seen[-1], one in lost) for one, seen in sorted(frames.items())}
 
 
 def find_doubtful(rows: Iterable[Confidence]) -> list[Confidence]:

@@ -14,12 +14,17 @@ from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.video_writer import VideoWriter
 from ranet_jax.online import OnlineLearner
 from ranet_jax.remarks import remark
-from ranet_jax.segment.confidence import Confidence, find_doubtful, rate_frame
+from ranet_jax.segment.confidence import (
+    Confidence,
+    Sighting,
+    find_doubtful,
+    find_sightings,
+    rate_frame,
+)
 from ranet_jax.segment.following import check_masks, compile_for_masks, follow
 from ranet_jax.segment.outputs import make_grey, open_overlay, paint
 from ranet_jax.segment.results import Results
 from ranet_jax.segment.same_run import describe_masks, describe_run
-from ranet_jax.segment.sightings import Sighting, Sightings
 from ranet_jax.segment.threads import Writing, read_ahead
 from ranet_jax.segmenter import Segmenter
 
@@ -31,6 +36,9 @@ class Outcome(NamedTuple):
         frames: masks of the video that are in the folder.
         segmented: how many of them are of this run.
         seconds: that those took, reading and writing included, compilation and online learning not.
+        compile_seconds: that compiling the network for this video took.
+        learning_seconds: that online learning of this video took, without its compilation.
+        learning_compile_seconds: that compiling online learning for this video took.
         sightings: what was seen of each object, by its id.
         doubtful: objects in the frames that most need a look, the least certain first.
     """
@@ -38,6 +46,9 @@ class Outcome(NamedTuple):
     frames: int
     segmented: int
     seconds: float
+    compile_seconds: float
+    learning_seconds: float
+    learning_compile_seconds: float
     sightings: dict[int, Sighting]
     doubtful: list[Confidence]
 
@@ -86,6 +97,7 @@ def segment_video(
             the video turns out not to have.
     """
     check_masks(masks, video.size)
+    before = _read_totals(segmenter, learner)
     settings = describe_run(segmenter, learner, video.size)
     marks = describe_masks(masks, replacing)
     results = Results(out, settings, marks, resume=resume)
@@ -104,12 +116,13 @@ def segment_video(
             f"{error.filename or out}: {error.strerror or error}; {results.finished} finished "
             f"frames are kept, and --resume goes on with them"
         ) from None
-    for one in work.sightings.list_lost():
-        remark(
-            f"{video.name}: object {one} is in no mask after frame "
-            f"{work.sightings.of_object[one].last}; if it is still to be seen, give a mask of a "
-            "later frame as well"
-        )
+    sightings = find_sightings(results.confidence)
+    for one, sighting in sightings.items():
+        if sighting.is_lost:
+            remark(
+                f"{video.name}: object {one} is in no mask after frame {sighting.last}; if it is "
+                "still to be seen, give a mask of a later frame as well"
+            )
     if stopped:
         raise stopped
     if late := sorted(index for index in masks if index >= work.frames):
@@ -118,8 +131,24 @@ def segment_video(
             f"mask for; the first frame is number 0, and the results in {out} are complete"
         )
     seconds, segmented = work.read_clock() - work.start, work.frames - work.resumed
-    doubtful = find_doubtful(results.confidence)
-    return Outcome(work.frames, segmented, seconds, work.sightings.of_object, doubtful)
+    after = _read_totals(segmenter, learner)
+    compiling, learning, compiling_learning = np.subtract(after, before).tolist()
+    return Outcome(
+        frames=work.frames,
+        segmented=segmented,
+        seconds=seconds,
+        compile_seconds=compiling,
+        learning_seconds=learning,
+        learning_compile_seconds=compiling_learning,
+        sightings=sightings,
+        doubtful=find_doubtful(results.confidence),
+    )
+
+
+def _read_totals(segmenter: Segmenter, learner: OnlineLearner | None) -> tuple[float, float, float]:
+    """Seconds of compiling, of online learning and of compiling it, of all videos so far."""
+    of_learner = (learner.seconds, learner.compile_seconds) if learner else (0.0, 0.0)
+    return segmenter.compile_seconds, *of_learner
 
 
 class _Work:
@@ -129,7 +158,6 @@ class _Work:
         resumed: how many frames were finished before.
         frames: how many are done, those among them.
         start: of the first frame that was not finished before, on the clock of `read_clock`.
-        sightings: of the objects so far.
     """
 
     def __init__(
@@ -150,7 +178,6 @@ class _Work:
         self.resumed = results.finished
         self.frames = 0
         self.start = self.read_clock()
-        self.sightings = Sightings()
 
     def read_clock(self) -> float:
         """Reads a clock in seconds, which stands still during online learning."""
@@ -212,5 +239,4 @@ class _Work:
                 writing.add(results.write, index, frame.name, mask, tracker.save(), grey, sure)
             writing.add(paint, painting, frame, mask)
             self._report_frame(frame, mask)
-            self.sightings.add(index, mask, tracker.ids)
             self.frames = index + 1

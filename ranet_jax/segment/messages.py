@@ -78,15 +78,16 @@ def print_summary(
         print(f"{outcome.frames} frames in {out}{before}")
         print(
             f"speed: {outcome.segmented / outcome.seconds:.2f} frames/s with reading and writing, "
-            f"without {segmenter.compile_seconds:.1f} s of compilation, on "
+            f"without {outcome.compile_seconds:.1f} s of compilation, on "
             f"{jax.devices()[0].device_kind}, {segmenter.precision}"
         )
     else:
         print(f"{out} was complete already: {outcome.frames} frames")
     if learner and outcome.segmented:
         print(
-            f"online learning, {learner.steps} steps at {learner.rate:g}: {learner.seconds:.1f} s "
-            f"beforehand, without {learner.compile_seconds:.1f} s of compilation"
+            f"online learning, {learner.steps} steps at {learner.rate:g}: "
+            f"{outcome.learning_seconds:.1f} s beforehand, without "
+            f"{outcome.learning_compile_seconds:.1f} s of compilation"
         )
     print(f"masks: {out / 'masks'}")
     if (out / "probabilities").is_dir():

@@ -180,11 +180,11 @@ class Results:
         """
         if index != self.finished:
             raise RuntimeError(f"frame {index} cannot be written after {self.finished} frames")
+        if self._outdated:  # before their confidence goes: all frames that count have theirs
+            self._remove_outdated()
         if not self._is_writing:  # what a killed run has written beyond the finished frames goes
             write_confidence(self.folder / CONFIDENCE, self.confidence)
             self._is_writing = True
-        if self._outdated:
-            self._remove_outdated()
         grey = {
             self.folder / "probabilities" / str(one) / f"{name}.png": image
             for one, image in probability.items()

@@ -14,8 +14,15 @@ from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.protocol import Protocol
 from ranet_jax.segment import __main__ as command_line
-from ranet_jax.segment.confidence import Confidence, find_doubtful, read_confidence
+from ranet_jax.segment.confidence import (
+    Confidence,
+    Sighting,
+    find_doubtful,
+    find_sightings,
+    read_confidence,
+)
 from ranet_jax.segment.engine import segment_video
+from ranet_jax.segment.results import Results
 from ranet_jax.segmenter import Segmenter
 from tests.colour_network import GREEN, RED, ColourNetwork, mark, paint
 from tests.segment.following import call_command, contents, read
@@ -186,6 +193,20 @@ def test_confidence_of_each_object_in_each_frame(tool, folder, tmp_path):
     assert rows[0]["confidence"] == "1.0000", "its mask was given"
 
 
+def test_a_correction_that_is_killed_loses_no_confidence(tool, folder, tmp_path, monkeypatch):
+    """The frames that it would replace still count, and so does what is known of them."""
+    run(tool, folder, RED_FIRST, tmp_path)
+
+    def kill(results):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+        patch.setattr(Results, "_remove_outdated", kill)
+        run(tool, folder, GREEN_JOINS, tmp_path, resume=True)
+    outcome = run(tool, folder, RED_FIRST, tmp_path, resume=True)
+    assert outcome.segmented == 0 and outcome.sightings == {5: Sighting(COUNT, COUNT - 1, False)}
+
+
 def row(frame, one, mean, area=9):
     return Confidence(frame, str(frame), one, mean, area)
 
@@ -201,6 +222,16 @@ def test_the_frames_that_need_a_look():
     frames = sorted(one.frame for one in found)
     assert len(frames) == 5 and min(np.diff(frames)) >= 5
     assert find_doubtful(rows[:2]) == []
+
+
+def test_where_each_object_was_seen():
+    """Object 9 joins and goes unseen, 4 is seen again, and 2 ends when a mask replaces it."""
+    rows = [row(0, 4, 1.0), row(0, 2, 1.0), row(1, 4, 0.0, 0), row(1, 2, 0.0, 0), row(1, 9, 1.0)]
+    rows += [row(2, 4, 0.5), row(2, 9, 0.8), row(3, 4, 0.5), row(3, 9, 0.0, 0)]
+    found = find_sightings(rows)
+    assert list(found) == [2, 4, 9]
+    assert found == {2: Sighting(1, 0, False), 4: Sighting(3, 3, False), 9: Sighting(2, 2, True)}
+    assert find_sightings([]) == {}
 
 
 def test_a_file_that_a_kill_left_unfinished(tmp_path):

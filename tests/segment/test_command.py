@@ -78,6 +78,24 @@ def test_command_says_how_long_it_learned(call, arguments, monkeypatch):
     assert "online learning, 3 steps at 0.0001: 1000000.0 s beforehand, without 0.5 s of" in text
 
 
+def test_command_says_of_each_video_how_long_it_took(call, arguments, tmp_path, monkeypatch):
+    """One network and one learner serve all videos; what they took for others is not counted."""
+    learner = FakeLearner()
+    monkeypatch.setattr("ranet_jax.segment.__main__.OnlineLearner", lambda *_: learner)
+    monkeypatch.setattr(segmenter(probabilities=False), "compile_seconds", 1e6)
+    video, *rest = arguments[:-4]
+    shutil.copytree(video, tmp_path / "other")
+    (tmp_path / "list.csv").write_text(f"video,mask\n{video},0.png\nother,0.png\n")
+    code, text = call(tmp_path / "list.csv", *rest, "--online-steps", 3, "--max-frames", 2)
+    assert code == 0, text
+    assert re.findall(r"3 steps at 0\.0001: (\S+) s beforehand, without (\S+) s", text) == [
+        ("1000000.0", "0.5"),
+        ("1000000.0", "0.0"),
+    ]
+    first, second = re.findall(r"reading and writing, without (\S+) s of compilation", text)
+    assert float(first) < 1e6 and second == "0.0"
+
+
 def test_overwrite_deletes_nothing_foreign(call, arguments, tmp_path):
     out = tmp_path / "out"
     assert call(*arguments, "--probabilities")[0] == 0
