@@ -8,8 +8,7 @@ has taken in, or gone over to, a pasted object, which more often than before is 
 itself.
 Needs: the run of `compact_reflections.py` in runs/compact_reflections, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
-Score: 0.802 on the kept-out training videos (the eighth leg: 0.811), on their first 20 frames 0.820
-(0.813). It does not ship yet (docs/training.md); weights/compact_lookalikes.safetensors has it.
+Score: see docs/training.md.
 """
 
 import ml_collections

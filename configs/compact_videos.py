@@ -1,4 +1,4 @@
-"""The compact network, tenth leg: more of the videos, in smaller steps.
+"""The compact network, tenth leg, which ships: more of the videos, in smaller steps.
 
     python train.py --config configs/compact_videos.py --workdir runs/compact_videos
 
