@@ -127,7 +127,7 @@ class Results:
             )
         remark(
             f"{self.folder}: goes on from frame {index}, whose mask is new; the {index} frames "
-            f"before it are kept, {self.finished - index} are segmented anew"
+            f"before it are kept, {self.finished - index} from there on give way to new ones"
         )
         self._outdated = {row.name for row in self.confidence if row.frame >= index}
         self.finished, self.saved = index, {"labels": self.read_labels(index - 1)}

@@ -137,6 +137,7 @@ def test_bad_input_is_one_line(call, arguments, folder, tmp_path):
         ([folder, "--out", small, *rest[2:]], "small.png is a file"),
         ([folder, *rest[:4], "--mask", f"3={small}"], "the first frame has no mask"),
         ([*arguments, "--max-frames", "3"], "--max-frames 3 ends before frame 3"),
+        ([*arguments, "--max-frames", "-3"], "--max-frames -3: give 1 or more"),
         ([*anew, "--mask", f"7={tmp_path / '0.png'}"], "has 7 frames, so that there is no frame 7"),
         ([*anew, "--online-steps", -1], "online learning of -1 steps"),
         ([*anew, "--online-steps", 1, "--online-rate", 0], "at a rate of 0.0; give one above 0"),
