@@ -68,7 +68,8 @@ def load_network(path: str | Path, canvas: tuple[int, int] | None = None) -> Net
         return read_packed(path, canvas)
     if not path.is_dir():
         raise InputError(
-            f"checkpoint {path} is a file, but a checkpoint is a folder or a .safetensors file; {_advise(path)}"
+            f"checkpoint {path} is a file, but a checkpoint is a folder or a .safetensors file; "
+            f"{_advise(path)}"
         )
     if (path / RUN_FOLDER).is_dir():
         path = find_newest(path / RUN_FOLDER)
