@@ -15,7 +15,7 @@ from ranet_jax.models.losses import segmentation_loss
 from ranet_jax.models.objective import _move_on, compute_loss, encode_template, segment_frame
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.protocol import Protocol, build, cut_input, gather_inputs
-from tests.painting import paint, three_objects
+from tests.coloured_masks import paint, three_objects
 
 CANVAS = (96, 160)
 FRAME_CANVAS = (FRAME_SCALE * CANVAS[0], FRAME_SCALE * CANVAS[1])
