@@ -1,4 +1,4 @@
-"""What all benchmarks print first: times without their machine say nothing."""
+"""What a benchmark prints first: times without their machine say nothing."""
 
 import os
 
