@@ -41,17 +41,28 @@ def read_clip(davis: Path, name: str) -> Clip:
     ]
 
 
-def paste_clip(first: Clip, second: Clip) -> Clip:
-    """Pastes the object of a clip onto another, half as large, in the lower left; it is id 2."""
+def paste_clip(first: Clip, second: Clip, corner: int = 0) -> Clip:
+    """Pastes the object of a clip onto another, half as large.
+
+    Args:
+        first: the other.
+        second: whose object is pasted.
+        corner: where: 0 lower left, 1 upper right, 2 lower right, 3 upper left.
+
+    Returns:
+        The clip, as long as the shorter one. The object has the next id that is free.
+    """
     frames, masks = [], []
+    identifier = first[1][0].max() + 1
     for frame, mask, other, object_mask in zip(*first, *second, strict=False):
         h, w = mask.shape
         small = cv2.resize(other, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
         small_mask = cv2.resize(object_mask, (w // 2, h // 2), interpolation=cv2.INTER_NEAREST)
         frame, mask = frame.copy(), mask.copy()
-        place = slice(h - h // 2, h), slice(0, w // 2)
+        top, left = h - h // 2 if corner in (0, 2) else 0, w - w // 2 if corner in (1, 2) else 0
+        place = slice(top, top + h // 2), slice(left, left + w // 2)
         frame[place][small_mask > 0] = small[small_mask > 0]
-        mask[place][small_mask > 0] = 2
+        mask[place][small_mask > 0] = identifier
         frames.append(frame)
         masks.append(mask)
     return frames, masks

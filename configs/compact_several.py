@@ -1,0 +1,30 @@
+"""The compact network, eleventh leg: several objects.
+
+    python train.py --config configs/compact_several.py --workdir runs/compact_several
+
+So far every sample had one object. Here all objects are asked for, each in a slot of its own, in
+half of the images with a pasted one; in the other half one of them is, and the other is background,
+as before.
+Needs: the data of `compact.py`. It goes on from the weights that ship, when leg 10's run is gone.
+Score: see docs/training.md.
+"""
+
+import ml_collections
+
+from configs import compact_videos
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The recipe: what differs from the tenth leg."""
+    config = compact_videos.get_config()
+    config.init_from = "ranet_jax/weights/compact.safetensors"
+    config.steps = 600
+    config.model.slots = 2
+    config.optimizer.learning_rate = 1.5e-4
+    config.data.sets = ml_collections.ConfigDict(
+        {"duts-tr": 0.45, "ecssd": 0.05, "davis16-train": 0.5}
+    )
+    config.augmentation.pasted_objects = 1
+    config.augmentation.distractors = 0.5
+    config.validation.every = 200
+    return config
