@@ -1,6 +1,9 @@
 """What a user should know although the work goes on: one line each, never twice."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
 
 _said: set[str] = set()
 
@@ -16,3 +19,20 @@ def remark(text: str) -> None:
     if text not in _said:
         _said.add(text)
         print("remark:", " ".join(text.splitlines()), file=sys.stderr)
+
+
+@contextmanager
+def remark_if_slow(text: str, seconds: float = 5.0) -> Iterator[None]:
+    """Says why nothing is to be seen, when what is done inside takes longer than some seconds.
+
+    Args:
+        text: as for `remark`.
+        seconds: to wait before it is said.
+    """
+    timer = Timer(seconds, remark, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -21,6 +21,7 @@ from ranet_jax.protocol import (
     build,
     find_slots,
 )
+from ranet_jax.remarks import remark_if_slow
 from ranet_jax.tracker import Tracker
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped
@@ -141,7 +142,12 @@ class Segmenter:
             init = None if templates is None else self.compile(objects).init
             if size not in self._compiled:
                 start = time.perf_counter()
-                self._compiled[size] = self._compile(*size, init)
+                room = f"up to {size[0]} objects" if size[0] > 1 else "one object"
+                with remark_if_slow(
+                    f"the network is being compiled for {room}; the first time takes a minute or "
+                    "more"
+                ):
+                    self._compiled[size] = self._compile(*size, init)
                 self.compile_seconds += time.perf_counter() - start
         return self._compiled[size]
 

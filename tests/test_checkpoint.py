@@ -50,8 +50,22 @@ def test_missing(tmp_path):
 
 def test_folder_that_is_no_checkpoint(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(InputError, match="half written or not of ranet_jax"):
+    (tmp_path / "a" / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"a holds no checkpoint; give one of ranet_jax\.convert"):
         load_network(tmp_path / "a")
+
+
+@pytest.mark.parametrize("lost", ["_CHECKPOINT_METADATA", "orbax.checkpoint", "state"])
+def test_a_checkpoint_that_has_lost_a_part_is_called_damaged(tmp_path, network, lost):
+    save_network(tmp_path / "a", network)
+    part = tmp_path / "a" / lost
+    shutil.rmtree(part) if part.is_dir() else part.unlink()
+    try:
+        loaded = load_network(tmp_path / "a")
+    except InputError as error:
+        assert "half written or not of ranet_jax" in str(error)
+    else:
+        jax.tree.map(np.testing.assert_array_equal, loaded.params, network.params)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import errno
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.remarks import remark_if_slow
 
 
 def fail_with(error):
@@ -31,6 +33,14 @@ def test_one_line_and_exit_code_2(capsys, error, line):
     assert exit_info.value.code == 2
     (found,) = capsys.readouterr().err.splitlines()
     assert found.startswith("error: ") and found.endswith(line)
+
+
+def test_what_takes_long_says_so_and_what_does_not_is_silent(capsys):
+    with remark_if_slow("this is quick", seconds=60):
+        pass
+    with remark_if_slow("this takes long", seconds=0.01):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == "remark: this takes long\n"
 
 
 @pytest.mark.parametrize("error", [AssertionError("a fault"), RuntimeError("another"), OSError()])

@@ -14,6 +14,7 @@ from ranet_jax.tables.grids import build_grids
 from ranet_jax.tables.published import SCORES, SOURCES, TABLES
 from ranet_jax.tables.runs import name_variant, read_run
 from ranet_jax.weights.network import Network, describe_model, describe_network
+from ranet_jax.weights.packed import load_shipped
 
 
 def write(folder, split="davis16-val", sequences=20, frames=1356, **fields):
@@ -141,7 +142,7 @@ def test_online_learning_counts_its_time_and_names_its_steps(tmp_path):
         ({"ranking_rule": "multi"}, "full"),
         ({"blocks": (3, 4, 6, 3)}, "another size"),
         ({"top_k": 64}, "another size"),
-        ({"learned_scores": False, "head_width": 32}, "no ranking network, another size"),
+        ({"learned_scores": False, "width": 32}, "no ranking network, another size"),
     ],
 )
 def test_a_network_says_which_ablation_it_is(fields, name):
@@ -163,9 +164,19 @@ def test_another_protocol_is_named():
     assert name_variant(describe_network(network)) == "another protocol"
 
 
+def test_what_ships_has_the_name_of_its_recipes():
+    shipped = describe_network(load_shipped())
+    assert name_variant(shipped) == "compact_fine at 192 x 352, frame_canvas 480 x 864"
+    shipped["model"] |= {"use_previous": False, "learned_scores": True, "top_k": 64}
+    shipped["protocol"] |= {"frame_canvas": None, "locality": 0.1}
+    assert name_variant(shipped) == (
+        "compact_fine at 192 x 352, top_k 64, no previous mask, learned scores, locality 0.1"
+    )
+
+
 def test_a_small_network_never_passes_for_the_papers(tmp_path):
     path = write(tmp_path / "run", model=describe_model(small_ranet()))
-    assert own("davis16-val", path)[0]["method"] == "RANet, another size"
+    assert own("davis16-val", path)[0]["method"] == "RANet, small at 160 x 288"
     assert not own("online", path)
 
 

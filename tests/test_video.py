@@ -11,6 +11,7 @@ from av.stream import Disposition
 from PIL import Image
 
 from ranet_jax.errors import InputError
+from ranet_jax.media.images import read_size
 from ranet_jax.media.video import open_video
 from tests.filming import film, pictures
 
@@ -100,10 +101,31 @@ def test_frames_that_cannot_be_one_video(tmp_path):
     for name, size in (("a.png", (96, 128)), ("b.png", (96, 130))):
         Image.fromarray(pictures(1, size)[0]).save(tmp_path / name)
     with pytest.raises(InputError, match=r"b\.png is 130 x 96 but .* 128 x 96"):
-        list(open_video(str(tmp_path)))
+        open_video(str(tmp_path))
     (tmp_path / "a.bmp").touch()
     with pytest.raises(InputError, match="2 images named a,"):
         open_video(str(tmp_path))
+
+
+def test_frames_that_a_camera_turned_are_of_one_size(tmp_path):
+    """What is known of an image without its pixels may be behind them, as in the last one."""
+    upright, lying = Image.new("RGB", (96, 128)), Image.new("RGB", (128, 96))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.save(tmp_path / "a.jpg")
+    lying.save(tmp_path / "b.jpg", exif=exif)
+    lying.save(tmp_path / "c.png", exif=exif)
+    whole = (tmp_path / "c.png").read_bytes()
+    start = whole.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(whole[start : start + 4], "big")
+    last = whole.index(b"IEND") - 4
+    moved = whole[:start] + whole[end:last] + whole[start:end] + whole[last:]
+    (tmp_path / "d.png").write_bytes(moved)
+    assert [read_size(tmp_path / name) for name in ("a.jpg", "b.jpg", "c.png", "d.png")] == [
+        *3 * [(128, 96)],
+        (96, 128),
+    ]
+    assert [frame.image.shape[:2] for frame in open_video(str(tmp_path))] == 4 * [(128, 96)]
 
 
 def test_what_is_no_video(tmp_path):

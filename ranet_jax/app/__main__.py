@@ -1,5 +1,7 @@
 """A page to segment a video in the browser: python -m ranet_jax.app."""
 
+from importlib.util import find_spec
+
 from ranet_jax.app.server import serve
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.flags import FlagParser
@@ -31,6 +33,8 @@ def main() -> None:
         help="megabytes a video may have (default: 500)",
     )
     args = parser.parse_args()
+    if find_spec("gradio") is None:  # before anything is loaded that would be in vain
+        raise ModuleNotFoundError("gradio is not installed", name="gradio")
     if args.max_upload < 4:
         raise InputError("--max-upload must be at least 4: what is painted is an upload, too")
     set_up_computation(args)

@@ -12,6 +12,7 @@ from ranet_jax.errors import InputError
 # What Pillow raises on a file that is damaged.
 _DAMAGE = (SyntaxError, ValueError, EOFError, OverflowError, struct.error)
 _BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
+_ORIENTATION, _LYING = 274, (5, 6, 7, 8)  # a tag of EXIF, and its values for a quarter turn
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF")
 _STRETCHED = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey values of few bits
 
@@ -85,6 +86,27 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
         next((step for mode, step in _STRETCHED.items() if mode in raw), 1),
     )
     return upright
+
+
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Reads what an image says of its size, without its pixels.
+
+    Args:
+        path: of the image.
+
+    Returns:
+        Height and width as `open_image` gives them, unless its EXIF data stand behind its pixels;
+        None where nothing can be read, of which `open_image` says why.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            # A PNG would be decoded to look for them.
+            has_exif = image.format != "PNG" or "exif" in image.info
+            is_turned = has_exif and image.getexif().get(_ORIENTATION) in _LYING
+    except (*_DAMAGE, OSError, KeyError, TypeError, Image.DecompressionBombError):
+        return None
+    return (width, height) if is_turned else (height, width)
 
 
 def _is_lossy_webp(file: Path | BinaryIO) -> bool:

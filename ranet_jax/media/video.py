@@ -11,7 +11,7 @@ import cv2
 from ranet_jax.errors import InputError
 from ranet_jax.media.animation import is_animation, open_animation
 from ranet_jax.media.frames import Frame, Video, check_size
-from ranet_jax.media.images import read_frame
+from ranet_jax.media.images import read_frame, read_size
 from ranet_jax.media.listing import (
     IMAGE_SUFFIXES,
     check_stems,
@@ -70,6 +70,7 @@ def _open_images(source: str, images: list[Path]) -> Video:
     """A video of image files."""
     check_stems(images, source)
     size = read_frame(images[0]).shape[:2]
+    _check_sizes(images, size)
     remark(f"{source}: images have no times; {IMAGE_RATE} frames a second are assumed")
 
     def read() -> Generator[Frame, None, None]:
@@ -81,6 +82,15 @@ def _open_images(source: str, images: list[Path]) -> Video:
             yield check_size(frame, size, str(path))
 
     return Video(source, size, IMAGE_RATE, len(images), read)
+
+
+def _check_sizes(images: list[Path], size: tuple[int, int]) -> None:
+    """Refuses images of several sizes before any of them is segmented."""
+    for path in images:
+        # What an image says of itself may be wrong; then its pixels are looked at.
+        if read_size(path) not in (size, None):
+            image = read_frame(path, in_series=True)
+            check_size(Frame(path.stem, image, Fraction(0)), size, str(path))
 
 
 def _open_camera(number: int) -> Video:

@@ -107,6 +107,12 @@ def main() -> None:
     args = parser.parse_args(given)
     entries = _list_entries(args)
     paths, replacing = ({}, frozenset()) if entries else parse_masks(args.mask, args.replace)
+    for index, path in paths.items():
+        if not path.exists():
+            raise InputError(
+                f"{path}, the mask of frame {index}, does not exist; give an image of the frame's "
+                "size in which each object has a value or a colour of its own"
+            )
     job = Job(
         source=args.video,
         mask_paths=paths,

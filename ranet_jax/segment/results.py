@@ -81,6 +81,8 @@ class Results:
             raise InputError(f"{folder} holds results; give --resume, --overwrite or another --out")
         if resume and (folder / _STATE).exists():
             self._read_state()
+        if resume and not self.finished and self.saved is None:
+            remark(f"{folder} has no finished frame to go on after; begins with the first")
         (folder / _WRITTEN).parent.mkdir(parents=True, exist_ok=True)
         (folder / "masks").mkdir(exist_ok=True)
         self._note(folder / OVERLAY, folder / CONFIDENCE)

@@ -1,5 +1,6 @@
 """Own evaluations, read from `summary.json`, and the rows of the tables that they belong to."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,8 +8,8 @@ from typing import Any, NamedTuple
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.report import SUMMARY
 from ranet_jax.models.ablations import ABLATIONS
-from ranet_jax.models.ranet import RANet
-from ranet_jax.protocol import RELEASED
+from ranet_jax.models.ranet import NAMED_MODELS, RANet
+from ranet_jax.protocol import RELEASED, Protocol
 from ranet_jax.tables.published import SCORES, SPEED
 from ranet_jax.weights.network import build_model, build_protocol, describe_model
 
@@ -28,11 +29,15 @@ VARIANTS = {
     ("use_previous", False): "no previous mask",
     ("activation", "softmax"): "softmax over objects",
     ("learned_scores", False): "no ranking network",
+    ("learned_scores", True): "learned scores",
 }
 """The name for what a field of the network is set to; the paper's where it has one."""
 
 SIZE_FIELDS = ("blocks", "width", "head_width", "canvas", "cell", "top_k")
 """Fields of the network that say how large it is."""
+
+FAMILY_FIELDS = ("blocks", "width", "head_width", "cell")
+"""Fields of the network by which one with a name in recipes is known, whatever its canvas."""
 
 
 class Run(NamedTuple):
@@ -130,16 +135,38 @@ def name_variant(summary: dict[str, Any]) -> str:
             gives them, or an earlier version gave them.
 
     Returns:
-        `FULL`, or what it lacks, and whether it is of another size or in another protocol.
+        `FULL`, or what it lacks, and whether it is of another size or in another protocol; of a
+        network that has a name in recipes that name, with its canvas, and what differs from it.
     """
     fields = describe_model(build_model(summary["model"]))
-    names = [name for (field, value), name in VARIANTS.items() if fields[field] == value]
-    released = describe_model(RANet())
-    if any(fields[field] != released[field] for field in SIZE_FIELDS):
+    bases = {name: describe_model(make()) for name, make in NAMED_MODELS.items()}
+    own = (one for one in bases if all(fields[f] == bases[one][f] for f in FAMILY_FIELDS))
+    base = next(own, None)
+    usual = bases[base] if base else describe_model(RANet())
+    names = [
+        name for (field, value), name in VARIANTS.items() if fields[field] == value != usual[field]
+    ]
+    protocol = build_protocol(summary)
+    if base:
+        h, w = fields["canvas"]
+        top_k = [] if fields["top_k"] == usual["top_k"] else [f"top_k {fields['top_k']}"]
+        return ", ".join([f"{base} at {h} x {w}", *top_k, *names, *_name_protocol(protocol)])
+    if any(fields[field] != usual[field] for field in SIZE_FIELDS):
         names.append("another size")
-    if build_protocol(summary) != RELEASED:
+    if protocol != RELEASED:
         names.append("another protocol")
     return ", ".join(names) or FULL
+
+
+def _name_protocol(protocol: Protocol) -> list[str]:
+    """What of a protocol is not as released, but for the rate of online learning."""
+    names = []
+    for field in dataclasses.fields(Protocol):
+        value = getattr(protocol, field.name)
+        if field.name != "online_rate" and value != getattr(RELEASED, field.name):
+            shown = " x ".join(map(str, value)) if isinstance(value, tuple) else value
+            names.append(f"{field.name} {shown}")
+    return names
 
 
 def place_run(run: Run) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """The flags of `train.py`."""
 
+import re
 import sys
 from pathlib import Path
 
-from ranet_jax.errors import run_command
+from ranet_jax.errors import InputError, run_command
 from ranet_jax.huge_pages import use_huge_pages
 
 
@@ -17,6 +18,50 @@ def name_run(recipe: str) -> str:
     """Names the run of a recipe, configs/NAME.py, or of a variant, configs/NAME.py:VARIANT."""
     path, _, variant = recipe.partition(":")
     return "_".join(filter(None, (Path(path).stem, variant)))
+
+
+def find_recipe(arguments: list[str]) -> str | None:
+    """Finds the value of `--config` among the words of the command; None where there is none."""
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, is_given, value = word.partition("=")
+        if name in ("--config", "-config"):
+            return value if is_given else after
+    return None
+
+
+def check_recipe_file(arguments: list[str]) -> None:
+    """Refuses a recipe that is no Python file.
+
+    Args:
+        arguments: the words of the command.
+
+    Raises:
+        InputError: it is none.
+    """
+    recipe = find_recipe(arguments)
+    if recipe is None:
+        return
+    path = Path(recipe.partition(":")[0])
+    if not (path.suffix == ".py" and path.is_file()):
+        what = "is no recipe" if path.exists() else "does not exist"
+        raise InputError(f"--config {recipe}: {path} {what}; give one such as configs/demo.py")
+
+
+def explain(error: Exception) -> str:
+    """Says what is wrong with a recipe or its fields, in place of what absl and the recipe say."""
+    text = " ".join(str(error.args[0] if error.args else error).split())
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: {error.msg}; mend the recipe"
+    if match := re.search(r'Did you mean "(.+)" instead of "(.+)"', text):
+        return f"the recipe has no field {match[2]}; did you mean {match[1]}"
+    if isinstance(error, (KeyError, AttributeError)) and text.strip("'").isidentifier():
+        name = text.strip("'")
+        return f"the recipe has no field {name}; see configs/ for those there are"
+    if "get_config() takes 0 positional arguments" in text:
+        return "this recipe has no variants; leave the colon and what follows it out"
+    if "must have a value other than None" in text:
+        return "there is no recipe; give one, such as --config configs/demo.py"
+    return f"{text} (recipes and their fields: configs/)"
 
 
 def main() -> None:
@@ -36,11 +81,17 @@ def main() -> None:
     def parse(arguments: list[str]) -> list[str]:
         """Parses flags and recipe; what is wrong with them becomes one line and exit code 2."""
         try:
+            check_recipe_file(arguments)
             rest = flags.FLAGS(arguments)
             list(config.value)  # a recipe that cannot be read complains only when it is used
-        except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            print(f"error: {' '.join(lines)} (recipes and their fields: configs/)", file=sys.stderr)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except (
+            *(flags.Error, OSError, SyntaxError),
+            *(AttributeError, KeyError, TypeError, ValueError),
+        ) as error:
+            print(f"error: {explain(error)}", file=sys.stderr)
             sys.exit(2)
         return rest
 

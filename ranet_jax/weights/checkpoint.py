@@ -15,6 +15,7 @@ from ranet_jax.weights.network import (
 from ranet_jax.weights.packed import read_packed
 from ranet_jax.weights.storage import (
     find_newest,
+    is_checkpoint,
     naming_damage,
     read_stored,
     read_tree,
@@ -73,6 +74,8 @@ def load_network(path: str | Path, canvas: tuple[int, int] | None = None) -> Net
         )
     if (path / RUN_FOLDER).is_dir():
         path = find_newest(path / RUN_FOLDER)
+    if not is_checkpoint(path):
+        raise InputError(f"{path} holds no checkpoint; {_advise(path)}")
     stored = read_stored(path)
     with naming_damage(path, "write it again"):
         model = build_model(stored.description["model"])

@@ -18,6 +18,9 @@ _DAMAGE = (ValueError, KeyError, TypeError, FileNotFoundError, NotADirectoryErro
 """What orbax and TensorStore raise where files are lost or cut short, found by losing and cutting
 each. Anything else is no fault of the files, and names itself."""
 
+_FILES = ("_CHECKPOINT_METADATA", "orbax.checkpoint", "state")
+"""What lies at the top of a checkpoint's folder."""
+
 
 class Stored(NamedTuple):
     """What a checkpoint says of itself, read without its arrays.
@@ -85,6 +88,11 @@ def read_tree(path: Path, stored: Stored, wanted: Callable[[str], bool]) -> dict
 
     with _hushed(), naming_damage(path, "write it again"):
         return ocp.load(path.resolve(), {key: ask(key) for key in stored.tree})
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a folder has anything of a checkpoint, be it damaged or of other programs."""
+    return any((path / name).exists() for name in _FILES)
 
 
 def find_newest(folder: Path) -> Path:

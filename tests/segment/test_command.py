@@ -112,6 +112,20 @@ def test_overwrite_deletes_nothing_foreign(call, arguments, tmp_path):
         assert len(list(out.glob("masks/*.png"))) == 6
 
 
+def test_resume_says_that_there_is_nothing_to_go_on_with(call, arguments, tmp_path):
+    code, text = call(*arguments, "--resume")
+    assert code == 0 and "out has no finished frame to go on after; begins with the first" in text
+    code, text = call(*arguments, "--resume")
+    assert code == 0 and "was complete already" in text and "no finished frame" not in text
+
+
+def test_a_mask_that_does_not_exist_is_refused_before_a_network_is_loaded(call, arguments):
+    code, text = call(*arguments, "--mask", "4=nowhere.png", "--checkpoint", "none")
+    assert code == 2
+    (line,) = text.splitlines()
+    assert line.startswith("error: nowhere.png, the mask of frame 4, does not exist; give an image")
+
+
 def test_a_foreign_folder_is_left_alone(call, arguments, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "overlay.mp4").write_text("foreign")
@@ -348,12 +362,14 @@ def test_parse_masks():
         parse_masks(["7=b.png"], [])
 
 
-def test_an_early_interrupt_is_one_line(monkeypatch, capsys):
+def test_an_early_interrupt_is_one_line(monkeypatch, capsys, tmp_path):
     def wait(arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command_line, "set_up_computation", wait)
-    monkeypatch.setattr(sys, "argv", ["segment", "clip.mp4", "--mask", "first.png", "--out", "x"])
+    (tmp_path / "first.png").touch()
+    line = ["segment", "clip.mp4", "--mask", str(tmp_path / "first.png"), "--out", "x"]
+    monkeypatch.setattr(sys, "argv", line)
     with pytest.raises(SystemExit) as exit_info:
         command_line.command()
     assert exit_info.value.code == 130

@@ -23,6 +23,7 @@ from tests.test_ablations import VARIANTS
 from tests.training.runs import tiny_config, try_command
 
 MODULES = [import_module(f"configs.{found.name}") for found in iter_modules(configs.__path__)]
+DEMO = str(ROOT / "configs/demo.py")
 RECIPES = [module for module in MODULES if hasattr(module, "get_config")]
 
 
@@ -109,15 +110,33 @@ def test_recipes_know_every_ablation(selection):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config", "nowhere.py"], "nowhere.py"),
-        (["--config", str(ROOT / "configs/demo.py"), "--config.stepz=3"], "stepz"),
+        (["--config", "nowhere.py"], "--config nowhere.py: nowhere.py does not exist; give one"),
+        (["--config=nowhere.py:variant"], "nowhere.py does not exist; give one such as"),
+        (["--config", str(ROOT / "README.md")], "README.md is no recipe; give one such as"),
+        (["--config", f"{DEMO}:quick"], "this recipe has no variants; leave the colon"),
+        (["--config", DEMO, "--config.stepz=3"], "has no field stepz; did you mean steps"),
+        (["--config", DEMO, "--config.nothing.at=3"], "the recipe has no field nothing;"),
+        (["--config", DEMO, "--config.steps=few"], "--config.steps=few: invalid literal"),
+        ([], "there is no recipe; give one, such as --config configs/demo.py"),
     ],
 )
 def test_flags_that_do_not_exist(arguments, message):
+    assert message in refuse(arguments)
+
+
+def test_a_recipe_that_is_no_python_is_one_line(tmp_path):
+    (tmp_path / "own.py").write_text("import ml_collections\n\ndef get_config(:\n")
+    line = refuse(["--config", str(tmp_path / "own.py")])
+    assert "own.py, line 3: invalid syntax; mend the recipe" in line
+
+
+def refuse(arguments: list[str]) -> str:
+    """The one line that a training of these flags ends with."""
     done = try_command([sys.executable, ROOT / "train.py", *arguments])
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
-    assert line.startswith("error: ") and message in line
+    assert line.startswith("error: ")
+    return line
 
 
 @pytest.mark.parametrize(
