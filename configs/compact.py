@@ -6,9 +6,9 @@
     python -m ranet_jax.convert import model.pt weights/resnet50
     python train.py --config configs/compact.py --workdir runs/compact
 
-Needs: an ImageNet ResNet-50 (that of what ships, see docs/training.md; torchvision's and timm's
+Needs: an ImageNet ResNet-50 (that of what ships, see docs/compact.md; torchvision's and timm's
 load too), two saliency sets, and DAVIS. Four training videos are kept out, to choose by. What it
-takes and what it scores stand in docs/training.md.
+takes and what it scores stand in docs/compact.md.
 """
 
 import ml_collections

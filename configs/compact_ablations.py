@@ -7,7 +7,7 @@
 VARIANT is one of `NETWORKS` or `SETS`. 150 steps of 8 pairs are a tenth of the first leg of what
 ships, so that only what differs between the variants means anything.
 Needs: what `compact.py` needs.
-Score: see docs/training.md; so short, they do not show the paper's order.
+Score: see docs/compact.md; so short, they do not show the paper's order.
 """
 
 import ml_collections

@@ -6,7 +6,7 @@ With the true previous mask in place of its own, the sixth leg is far better on 
 videos: what the mask took in once, a shadow say, it kept. Here it learns to give it up again.
 Needs: the run of `compact_fine.py` in runs/compact_fine, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
-Score: see docs/training.md.
+Score: see docs/compact.md.
 """
 
 import ml_collections

@@ -4,7 +4,7 @@
 
 Needs: the run of `compact.py` in runs/compact, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
-Score: see docs/training.md.
+Score: see docs/compact.md.
 """
 
 import ml_collections

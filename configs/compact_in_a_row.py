@@ -6,7 +6,7 @@ On the second and the third frame the previous mask is what the network made of 
 at test time. Needs: the run of `compact_objects.py` in runs/compact_objects, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors --config.model.name=compact_fine` starts
 from the weights that ship.
-Score: no better than the first leg after 500 steps, see docs/training.md.
+Score: no better than the first leg after 500 steps, see docs/compact.md.
 """
 
 import ml_collections

@@ -8,7 +8,7 @@ has taken in, or gone over to, a pasted object, which more often than before is 
 itself.
 Needs: the run of `compact_reflections.py` in runs/compact_reflections, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
-Score: see docs/training.md.
+Score: see docs/compact.md.
 """
 
 import ml_collections

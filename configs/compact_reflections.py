@@ -7,7 +7,7 @@ like the object. Here half of the objects of single images get a shadow or a ref
 fourth leg, and half of the time the previous mask has taken it for the object.
 Needs: the run of `compact_corrects.py` in runs/compact_corrects, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
-Score: see docs/training.md.
+Score: see docs/compact.md.
 """
 
 import ml_collections

@@ -6,7 +6,7 @@ So far every sample had one object. Here all objects are asked for, each in a sl
 half of the images with a pasted one; in the other half one of them is, and the other is background,
 as before.
 Needs: the data of `compact.py`. It goes on from the weights that ship, when leg 10's run is gone.
-Score: see docs/training.md.
+Score: see docs/compact.md.
 """
 
 import ml_collections

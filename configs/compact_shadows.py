@@ -5,7 +5,7 @@
 Needs: the run of `compact_in_a_row.py` in runs/compact_in_a_row, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors --config.model.name=compact_fine` starts
 from the weights that ship.
-Score: see docs/training.md.
+Score: see docs/compact.md.
 """
 
 import ml_collections

@@ -7,7 +7,7 @@ but six in ten samples are pairs of frames of a video, the learning rate is half
 average that ships reaches further back.
 Needs: the run of `compact_lookalikes.py` in runs/compact_lookalikes, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
-Score: see docs/training.md.
+Score: see docs/compact.md.
 """
 
 import ml_collections
