@@ -16,7 +16,7 @@ from benchmarks.examples import draw_example
 from benchmarks.machine import print_machine
 from configs import compact_fine
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.training import parallel
 from ranet_jax.training.recipe import make_model
 from ranet_jax.training.state import start_state

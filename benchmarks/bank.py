@@ -18,7 +18,7 @@ from benchmarks.machine import print_machine
 from ranet_jax import Segmenter, read_frame
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import region_similarity
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.media.listing import list_images
 from ranet_jax.media.masks import read_davis_mask
 

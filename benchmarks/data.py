@@ -22,7 +22,7 @@ from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip, write_davis
 from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 from ranet_jax.machine import describe_processor

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.machine import print_machine
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
 

@@ -26,7 +26,7 @@ from benchmarks.examples import draw_example
 from benchmarks.machine import print_machine
 from benchmarks.torch_network import TorchNetwork
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.models.objective import compute_loss
 from ranet_jax.models.ranet import RANet, compact_ranet, init_params
 from ranet_jax.models.resnet import RESNET_BLOCKS, normalize_frame

@@ -20,7 +20,7 @@ from pathlib import Path
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.scoring import score_folders
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.machine import describe_processor
 
 # Runs in the interpreter that has vos-benchmark; the clock starts once everything is imported.

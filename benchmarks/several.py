@@ -18,7 +18,7 @@ from ranet_jax import Segmenter
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.scoring import score_sequence
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 
 MOST = 5
 """Objects in a clip: its own, and one a corner."""

@@ -17,7 +17,7 @@ from ray.util import ActorPool
 
 from ranet_jax import Segmenter
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segment.many import Entry, read_list
 

@@ -24,7 +24,7 @@ from ranet_jax.errors import run_command
 from ranet_jax.evaluation.report import compare_methods
 from ranet_jax.evaluation.run import evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.machine import describe_processor
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.media.overlay import paint_overlay

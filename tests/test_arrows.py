@@ -13,7 +13,7 @@ PACKAGE = ROOT / "ranet_jax"
 
 RANKS = (
     ("errors", "frame_bar", "geometry", "huge_pages", "machine", "remarks"),
-    ("files", "flags", "slots"),
+    ("files", "flag_parser", "slots"),
     ("media", "models"),
     ("bank", "data"),
     ("protocol",),

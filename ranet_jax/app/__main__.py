@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from ranet_jax.app.server import serve
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.network_flags import (
     add_computation_flags,
     add_network_flags,

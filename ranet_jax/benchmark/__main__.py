@@ -25,7 +25,7 @@ from ranet_jax.benchmark.rows import print_table
 from ranet_jax.benchmark.speed import MODELS, compare_precision, run_benchmark
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.report import write_summary
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.models.ranet import init_params
 from ranet_jax.segmenter import Segmenter
 

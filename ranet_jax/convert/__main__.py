@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.files import check_destination
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.network_flags import add_network_flags, choose_network
 from ranet_jax.weights.checkpoint import load_network, save_network
 from ranet_jax.weights.packed import write_packed

@@ -16,7 +16,7 @@ from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.report import compare_methods
 from ranet_jax.evaluation.scoring import score_sequence
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.machine import describe_processor
 from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.media.overlay import paint_overlay

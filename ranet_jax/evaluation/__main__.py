@@ -14,7 +14,7 @@ from ranet_jax.evaluation.checks import check_out
 from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
 from ranet_jax.evaluation.ytvos_run import evaluate_clip_masks, evaluate_clips
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.network_flags import (
     add_computation_flags,
     add_network_flags,

@@ -19,7 +19,7 @@ from pathlib import Path
 from ranet_jax.errors import run_command
 from ranet_jax.export.bundle import EXPORTED_PRECISIONS, PLATFORMS, export_network
 from ranet_jax.files import check_destination
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.protocol import SLOTS
 from ranet_jax.weights.checkpoint import load_network
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.network_flags import (
     add_computation_flags,
     add_network_flags,

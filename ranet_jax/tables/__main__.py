@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ranet_jax.errors import run_command
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 from ranet_jax.tables.formats import print_grids, write_grids
 from ranet_jax.tables.grids import build_grids
 from ranet_jax.tables.runs import read_run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ranet_jax.data.davis import SPLITS
 from ranet_jax.errors import InputError, run_command
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 
 
 def main() -> None:

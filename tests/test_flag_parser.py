@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.flags import FlagParser
+from ranet_jax.flag_parser import FlagParser
 
 
 @pytest.fixture
