@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.examples import draw_example
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.media.images import read_frame
@@ -158,6 +159,30 @@ def test_network_equals_the_released_one(float64, released_file, compare):
     assert {key: value for key, value in found.items() if not value < 1e-8} == {}
 
 
+def drawn_differences(released_file):
+    """As `single_differences`, on frames that are drawn, which every clone has."""
+    golden, network = load("net_drawn"), import_network(released_file, "single")
+    example, variables = draw_example(network.model, 1), {"params": network.params}
+    template, frame = (
+        normalize_frame(example[name], jnp.float64) for name in ("template", "frame")
+    )
+    kernels = network.model.apply(variables, template, method="template")
+    cells = pool_mask(jnp.asarray(example["template_labels"][:, None].astype(float)), 32)
+    previous = example["previous"][:, None].astype(float)
+    logits = network.model.apply(variables, kernels, cells, frame, previous)
+    return {
+        name: np.abs(np.asarray(ours).ravel()[golden[f"{name}/idx"]] - golden[f"{name}/val"]).max()
+        for name, ours in (("kernels", kernels), ("logits", logits))
+    }
+
+
+@pytest.mark.slow
+def test_network_equals_the_released_one_on_drawn_frames(float64, released_file):
+    found = drawn_differences(released_file)
+    assert np.ptp(load("net_drawn")["logits/val"]) > 5, "and these are not all alike"
+    assert {key: value for key, value in found.items() if not value < 1e-8} == {}
+
+
 def test_boxes_equal_the_released_ones():
     golden, boxed = load("protocol"), jax.jit(find_box)
     for (y0, x0, y1, x1), box in zip(golden["rectangles"], golden["rectangle_boxes"], strict=True):
@@ -263,7 +288,7 @@ if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
     file = Path(tempfile.mkdtemp()) / "single.npz"
     np.savez(file, **make_weights(0))
-    for compare in (single_differences, multi_differences):
+    for compare in (drawn_differences, single_differences, multi_differences):
         worst = compare(file)
         name = max(worst, key=worst.get)
         print(f"{compare.__name__}: {worst[name]:.1e} ({name}), of {len(worst)} intermediates")
