@@ -5,9 +5,9 @@ Needs jax, numpy, pillow and flatbuffers.
     python examples/run_exported.py DIR OUT MASK FRAME FRAME ...
 
 MASK, a palette or grey PNG of ids 1, 2, ..., belongs to the first FRAME. Writes a PNG of ids into
-OUT for every later one, in the size that the network works in; others are stretched to it. Images
-are read as the package reads them, as far as that goes without it: the right way up, 255 beside
-other ids as "do not care"; what it would have to guess or scale is refused.
+OUT for every later one, in the size that the network works in; images of another size are stretched
+to it. They are read the right way up, and 255 beside other ids as "do not care"; colours, images
+of more than 8 bits, and more ids than were exported are refused. The package reads far more.
 """
 
 import json
@@ -22,7 +22,8 @@ from PIL import Image, ImageOps
 if len(sys.argv) < 6:
     sys.exit(__doc__)
 folder, out, mask, *frames = map(Path, sys.argv[1:])
-height, width = json.loads((folder / "manifest.json").read_text())["labels"]["shape"]
+manifest = json.loads((folder / "manifest.json").read_text())
+(height, width), slots = manifest["labels"]["shape"], manifest["slots"]
 init, step = (
     export.deserialize(bytearray((folder / name).read_bytes())) for name in ("init.jax", "step.jax")
 )
@@ -51,7 +52,10 @@ def read_labels(path: Path) -> np.ndarray:
     found = set(np.unique(values)) - {0}
     if found == {255}:
         return (values > 0).astype(np.uint8)
-    return np.where(values == 255, 0, values)
+    values = np.where(values == 255, 0, values)
+    if values.max() > slots:
+        sys.exit(f"{path} has the id {values.max()}; ids are 1 to {slots}, see manifest.json")
+    return values
 
 
 state = init.call(weights, read_frame(frames[0]), read_labels(mask))

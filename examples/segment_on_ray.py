@@ -12,9 +12,6 @@ videos and results must lie where all of them see them under the same name.
 import os
 from pathlib import Path
 
-import ray
-from ray.util import ActorPool
-
 from ranet_jax import Segmenter
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.flag_parser import FlagParser
@@ -22,7 +19,6 @@ from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segment.many import Entry, read_list
 
 
-@ray.remote(num_cpus=1, max_restarts=3, max_task_retries=3)
 class Worker:
     """A process that has the network."""
 
@@ -60,11 +56,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of all results")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     args = parser.parse_args()
+    # In here, so that `run_command` can say what to do where Ray is not installed.
+    import ray
+    from ray.util import ActorPool
+
     # Workers run elsewhere: no path may depend on where this program was started.
     entries, out = read_list(args.videos.resolve()), args.out.resolve()
     ray.init(log_to_driver=False, include_dashboard=False)
     workers = min(args.workers, len(entries))
-    pool = ActorPool([Worker.remote() for _ in range(workers)])
+    start = ray.remote(num_cpus=1, max_restarts=3, max_task_retries=3)(Worker)
+    pool = ActorPool([start.remote() for _ in range(workers)])
     failed = 0
     for name, problem in pool.map_unordered(
         lambda worker, entry: worker.segment.remote(entry, out / entry.name), entries

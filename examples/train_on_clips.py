@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from configs.demo import get_config
+from ranet_jax.data.clips import Clip, generate_clips
 from ranet_jax.data.synthetic import write_davis
 from ranet_jax.errors import run_command
 from ranet_jax.evaluation.report import compare_methods
@@ -33,7 +34,6 @@ from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.loop import train
 from ranet_jax.training.recipe import make_model
-from ranet_jax.training.validation import Clip, generate_clips
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network
 

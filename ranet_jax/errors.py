@@ -15,6 +15,7 @@ EXTRAS = {
     "tensorflow_datasets": "train",
     "gradio": "app",
     "matplotlib": "figures",
+    "ray": "ray",
     "skimage": "demo",
     "torch": "torch",
 }

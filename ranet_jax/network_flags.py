@@ -11,18 +11,20 @@ import jax
 from ranet_jax.bank import TEMPLATES
 from ranet_jax.compilation import keep_compiled
 from ranet_jax.errors import InputError
+from ranet_jax.models.template import CELL
 from ranet_jax.protocol import PRECISIONS, Protocol
 from ranet_jax.remarks import remark
-from ranet_jax.weights.network import Network
+from ranet_jax.weights.network import Network, check_trained
 from ranet_jax.weights.packed import load_shipped
 
 
-def parse_canvas(text: str | None, flag: str) -> tuple[int, int] | None:
+def parse_canvas(text: str | None, flag: str, least: int) -> tuple[int, int] | None:
     """Reads "256x448".
 
     Args:
         text: of the command line; None where the flag is not given.
         flag: its name, for the error.
+        least: what height and width must be at least.
 
     Returns:
         Height and width; None for None.
@@ -33,8 +35,8 @@ def parse_canvas(text: str | None, flag: str) -> tuple[int, int] | None:
     if text is None:
         return None
     found = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not found or min(int(found[1]), int(found[2])) < 32:
-        raise InputError(f"{flag} {text}: give height x width from 32 on, such as 256x448")
+    if not found or min(int(found[1]), int(found[2])) < least:
+        raise InputError(f"{flag} {text}: give height x width from {least} on, such as 256x448")
     return int(found[1]), int(found[2])
 
 
@@ -84,10 +86,10 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_network_flags(arguments: argparse.Namespace, flag: str) -> None:
-    """Refuses flags that choose a network beside a flag that does without one.
+    """Refuses flags of a network and its computation beside a flag that does without one.
 
     Args:
-        arguments: with the flags of `add_network_flags`.
+        arguments: with the flags of `add_network_flags` and `add_computation_flags`.
         flag: the one that does without, such as "--results".
 
     Raises:
@@ -105,12 +107,13 @@ def refuse_network_flags(arguments: argparse.Namespace, flag: str) -> None:
 
 
 def _read_defaults() -> dict[str, Any]:
-    """The values of all flags of `add_network_flags` where none is given, by their names.
+    """The values of all flags of a network and its computation where none is given, by name.
 
     From the parser and not from a list, which a new flag would be missing from.
     """
     parser = argparse.ArgumentParser(add_help=False)
     add_network_flags(parser)
+    add_computation_flags(parser)
     return vars(parser.parse_args([]))
 
 
@@ -151,8 +154,8 @@ def choose_network(arguments: argparse.Namespace) -> Network:
     Raises:
         InputError: as `load_network` and `parse_canvas` do, or no such locality.
     """
-    canvas = parse_canvas(arguments.canvas, "--canvas")
-    frame_canvas = parse_canvas(arguments.frame_canvas, "--frame-canvas")
+    canvas = parse_canvas(arguments.canvas, "--canvas", 2 * CELL)
+    frame_canvas = parse_canvas(arguments.frame_canvas, "--frame-canvas", CELL)
     if arguments.locality is not None and not 0 <= arguments.locality <= 1:
         raise InputError(f"--locality {arguments.locality}: give 0 to 1")
     if arguments.memory_every is not None and arguments.memory_every < 0:
@@ -165,6 +168,7 @@ def choose_network(arguments: argparse.Namespace) -> Network:
         from ranet_jax.weights.checkpoint import load_network
 
         network = load_network(arguments.checkpoint, canvas)
+        check_trained(network, str(arguments.checkpoint))
     else:
         network = load_shipped(canvas)
         h, w = network.model.canvas
@@ -173,4 +177,9 @@ def choose_network(arguments: argparse.Namespace) -> Network:
     fields = {field.name for field in dataclasses.fields(Protocol)} & _read_defaults().keys()
     given = {name: getattr(arguments, name) for name in fields} | {"frame_canvas": frame_canvas}
     given = {name: value for name, value in given.items() if value is not None}
-    return network._replace(protocol=dataclasses.replace(network.protocol, **given))
+    protocol = dataclasses.replace(network.protocol, **given)
+    idle = [name for name in ("memory_confidence", "memory_templates") if name in given]
+    if idle and not protocol.memory_every:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in idle)
+        raise InputError(f"{flags}: nothing is remembered; give --memory-every as well")
+    return network._replace(protocol=protocol)

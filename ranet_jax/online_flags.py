@@ -2,6 +2,8 @@
 
 import argparse
 
+from ranet_jax.errors import InputError
+
 
 def add_online_flags(parser: argparse.ArgumentParser) -> None:
     """Adds `--online-steps`, `--online-rate` and `--seed`, which `OnlineLearner` takes."""
@@ -18,3 +20,18 @@ def add_online_flags(parser: argparse.ArgumentParser) -> None:
         help="learning rate of --online-steps (default: that of the weights)",
     )
     add("--seed", type=int, default=0, help="of the draws of --online-steps (default: 0)")
+
+
+def check_online_flags(arguments: argparse.Namespace) -> None:
+    """Refuses flags of online learning where nothing is learned.
+
+    Args:
+        arguments: with the flags of `add_online_flags`.
+
+    Raises:
+        InputError: one of them is given without `--online-steps`.
+    """
+    given = {"--online-rate": arguments.online_rate is not None, "--seed": arguments.seed != 0}
+    for flag, is_given in given.items():
+        if is_given and not arguments.online_steps:
+            raise InputError(f"{flag} does nothing without --online-steps; give both, or neither")

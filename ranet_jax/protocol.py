@@ -20,12 +20,18 @@ from ranet_jax.bank import (
     start_bank,
 )
 from ranet_jax.errors import InputError
-from ranet_jax.geometry.box import cut_frame, cut_labels, find_box, paste_probability
-from ranet_jax.media.mask_kinds import MAX_OBJECTS
+from ranet_jax.geometry.box import (
+    cut_frame,
+    cut_labels,
+    find_box,
+    find_neighbourhood,
+    paste_probability,
+)
 from ranet_jax.models.activation import choose_labels, find_probability, keep_likely
 from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.models.template import pool_mask, split_labels
+from ranet_jax.slots import MAX_OBJECTS
 
 SLOTS = (1, 2, 3, 5, 8, GROUP, *(GROUP * groups for groups in (2, 3, 4, 6, 8, 12, 16)))
 """Numbers of objects that a compiled step has room for; a video uses the smallest that suffices.
@@ -91,23 +97,6 @@ def find_slots(objects: int) -> int:
     if objects > MAX_OBJECTS:
         raise InputError(f"{objects} objects; at most {MAX_OBJECTS} fit at once")
     return next(size for size in SLOTS if size >= objects)
-
-
-def find_neighbourhood(previous: Array, locality: float) -> Array:
-    """Where objects can be, given where they were.
-
-    Args:
-        previous: each object's mask in the frame before, 0 or 1, [n, h, w].
-        locality: see `Protocol`; the distance is that of the farther axis.
-
-    Returns:
-        bool [n, h, w]; all of it for an object that was nowhere.
-    """
-    reach = 2 * round(locality * previous.shape[1]) + 1
-    near = previous
-    for window in ((1, reach, 1), (1, 1, reach)):
-        near = jax.lax.reduce_window(near, 0.0, jax.lax.max, window, (1, 1, 1), "SAME")
-    return (near > 0) | ~previous.any(axis=(1, 2), keepdims=True)
 
 
 def cut_input(model: RANet, frame: Array, box: Array, dtype: DTypeLike) -> Array:

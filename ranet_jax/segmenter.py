@@ -23,7 +23,7 @@ from ranet_jax.protocol import (
 )
 from ranet_jax.remarks import remark_if_slow
 from ranet_jax.tracker import Tracker
-from ranet_jax.weights.network import Network
+from ranet_jax.weights.network import Network, check_trained
 from ranet_jax.weights.packed import load_shipped
 
 
@@ -98,6 +98,7 @@ class Segmenter:
         from ranet_jax.weights.checkpoint import load_network
 
         network = load_network(path, canvas)
+        check_trained(network, str(path))
         return cls.from_network(network, precision, probabilities=probabilities)
 
     @classmethod
@@ -124,11 +125,16 @@ class Segmenter:
             protocol=network.protocol,
         )
 
+    @property
+    def network(self) -> Network:
+        """The network with its parameters and its protocol."""
+        return Network(self.model, self.params, {}, self.protocol)
+
     def compile(self, objects: int, templates: int | None = None) -> VideoFunctions:
         """Compiles `init` and `step` for a number of objects, unless that was done before.
 
         Args:
-            objects: to have room for, 1 to `mask_kinds.MAX_OBJECTS`.
+            objects: to have room for, 1 to `slots.MAX_OBJECTS`.
             templates: places of the bank that `step` takes, of `bank.TEMPLATES`; those that a video
                 starts with when None.
 

@@ -4,6 +4,9 @@ import numpy as np
 
 from ranet_jax.errors import InputError
 
+MAX_OBJECTS = 255
+"""Ids beside the background that a mask of bytes has room for."""
+
 
 def number_slots(ids: np.ndarray) -> np.ndarray:
     """The slot of each id.

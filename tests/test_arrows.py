@@ -96,6 +96,11 @@ def test_every_room_has_its_place():
     assert sorted(listed) == sorted(rooms - {"__init__", "__pycache__"})
 
 
+def test_no_file_is_long():
+    lengths = {path: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    assert {path.name: length for path, length in lengths.items() if length > 300} == {}
+
+
 def test_no_module_imports_itself_by_way_of_others():
     list(graphlib.TopologicalSorter(find_arrows(PACKAGE)).static_order())
 

@@ -115,6 +115,7 @@ def test_imagenet_resnets(tmp_path, depth):
         resnet[f"stage3_block{last}"]["conv2"]["kernel"],
         tensors[f"layer3.{last}.conv2.weight"].transpose(2, 3, 1, 0),
     )
+    assert network.encoder_alone
     drawn = init_params(network.model, 0)["decoder"]["logit"]["kernel"]
     np.testing.assert_array_equal(network.params["decoder"]["logit"]["kernel"], drawn)
 

@@ -13,7 +13,8 @@ from ranet_jax.geometry.box import paste_probability
 from ranet_jax.models.activation import choose_labels
 from ranet_jax.models.ranet import GROUP, RANet, init_params
 from ranet_jax.models.resnet import Encoder
-from ranet_jax.protocol import MAX_OBJECTS, SLOTS, find_slots, paste_groups
+from ranet_jax.protocol import SLOTS, find_slots, paste_groups
+from ranet_jax.slots import MAX_OBJECTS
 
 CANVAS = (64, 64)
 N = 20

@@ -8,8 +8,9 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.network_flags import add_network_flags, choose_network
 from ranet_jax.protocol import Protocol
+from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights import packed
-from ranet_jax.weights.checkpoint import save_network
+from ranet_jax.weights.checkpoint import load_network, save_network
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import write_packed
 
@@ -40,6 +41,17 @@ def test_checkpoint_and_packed_file_alike(tmp_path, network, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_an_encoder_alone_segments_nothing(tmp_path, network):
+    path = tmp_path / "encoder"
+    save_network(path, network._replace(encoder_alone=True))
+    assert load_network(path).encoder_alone, "training may start from it"
+    for load in (lambda: choose("--checkpoint", path), lambda: Segmenter.from_checkpoint(path)):
+        with pytest.raises(
+            InputError, match=r"encoder is an ImageNet encoder.*--config\.init_from="
+        ):
+            load()
+
+
 def test_without_a_checkpoint_the_shipped_weights_are_taken_and_named(
     tmp_path, network, capsys, monkeypatch
 ):
@@ -60,6 +72,12 @@ def test_without_a_checkpoint_the_shipped_weights_are_taken_and_named(
         (("--frame-canvas", "0x10"), "--frame-canvas 0x10: give height x width"),
         (("--locality", "2"), "--locality 2.0: give 0 to 1"),
         (("--canvas", "100x160"), "canvas 100x160: give multiples of 32"),
+        (("--canvas", "32x320"), "--canvas 32x320: give height x width from 64 on"),
+        (
+            ("--memory-templates", "2"),
+            "--memory-templates: nothing is remembered; give --memory-every",
+        ),
+        (("--memory-confidence", "1"), "--memory-confidence: nothing is remembered"),
     ],
 )
 def test_flags_that_make_no_sense(tmp_path, network, flags, message):

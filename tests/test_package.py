@@ -133,6 +133,32 @@ runpy.run_module("ranet_jax.{command}", run_name="__main__", alter_sys=True)
     assert f"pip install -e '.[{extra}]'" in result.stderr
 
 
+def test_the_version_of_the_citation():
+    text = (ROOT / "CITATION.cff").read_text()
+    assert f"version: {ranet_jax.__version__}\n" in text
+
+
+def test_the_script_that_trains_finds_recipes_on_which_others_build(tmp_path):
+    """A script, unlike `python train.py`, has no folder to import from."""
+    program = f"""
+sys.path[:] = [place for place in sys.path if place not in ("", {str(ROOT)!r})]
+sys.path.append({str(tmp_path)!r})
+sys.argv = ["ranet-train", "--config", {str(ROOT / "configs/compact_fine.py")!r}]
+from ranet_jax.training.__main__ import command
+command()
+"""
+    (tmp_path / "ranet_jax").symlink_to(ROOT / "ranet_jax")
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys" + program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and "has no prepared duts-tr" in line
+
+
 @pytest.mark.parametrize(("script", "target"), PROJECT["scripts"].items())
 def test_console_script_has_its_function(script, target):
     module, _, name = target.partition(":")

@@ -247,6 +247,10 @@ def test_videos_kept_for_validation_are_never_drawn(monkeypatch, tmp_path):
     monkeypatch.setattr(pipeline, "open_davis", lambda *_: (Frames(9), every))
     numbers = Augmentation()
     sets = {"davis16-train": 1.0}
+    with pytest.raises(
+        InputError, match="left_out has d, e, which no set has; its videos are a, b, c"
+    ):
+        open_sets(sets, tmp_path, numbers, numbers, 5, left_out=["e", "b", "d"])
     (one,) = open_sets(sets, tmp_path, numbers, numbers, 5, left_out=["b"])
     dataset = make_dataset([one], 0)
     drawn = {int(dataset[i]["origin"][1]) for i in range(12)}

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from ranet_jax.errors import InputError
+from ranet_jax.geometry.box import find_neighbourhood
 from ranet_jax.models.ranet import RANet, init_params
-from ranet_jax.protocol import Protocol, build, find_neighbourhood
+from ranet_jax.protocol import Protocol, build
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.checkpoint import load_network, save_network
 from ranet_jax.weights.network import Network, change_canvas

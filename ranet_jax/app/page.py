@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
-from gradio.components.image_editor import EditorValue
 from PIL import Image
 
 from ranet_jax.app.layout import BEFORE_PAINTING, BEFORE_RESULT, HOW_TO_PAINT, STYLE, Layout
-from ranet_jax.app.painting import fit_picture, paint_mask, read_painting
+from ranet_jax.app.painting import fit_picture, read_painting, show_painting
 from ranet_jax.app.pictures import draw_progress, frame_text, summarize
 from ranet_jax.app.visit import Visit
 from ranet_jax.errors import InputError
@@ -202,7 +201,7 @@ class Page:
         return blank | {
             self._layout.file: str(visit.video),
             self._layout.hint: HOW_TO_PAINT,
-            self._layout.editor: _paint_on(picture, mask, visit.folder),
+            self._layout.editor: show_painting(picture, mask, visit.folder),
             self._layout.start: gr.Button(interactive=True),
         }
 
@@ -214,7 +213,7 @@ class Page:
         image, found = visit.choose(int(position))
         button = f"Go on from frame {visit.chosen}" if visit.chosen else "Segment"
         return {
-            self._layout.editor: _paint_on(fit_picture(image), found, visit.folder),
+            self._layout.editor: show_painting(fit_picture(image), found, visit.folder),
             self._layout.hint: HOW_TO_PAINT,
             self._layout.start: gr.Button(button, interactive=True),
         }
@@ -277,34 +276,6 @@ class Page:
         visit = self._visits.get(request.session_hash)
         if visit:
             visit.stop()
-
-
-def _paint_on(picture: np.ndarray, mask: np.ndarray | None, folder: Path) -> gr.ImageEditor:
-    """Puts a picture into the editor.
-
-    Args:
-        picture: uint8 RGB [h, w, 3].
-        mask: what is painted on it already, uint8 of the frame's size; None for nothing.
-        folder: of the visit, for the files.
-
-    Returns:
-        What changes of the editor.
-    """
-    # Files of other names each time, because browsers keep what they once loaded.
-    place = Path(tempfile.mkdtemp(dir=folder))
-    Image.fromarray(picture).save(place / "frame.png")
-    layers = []
-    if mask is not None:
-        Image.fromarray(paint_mask(mask, picture.shape[:2])).save(place / "layer.png")
-        layers.append(str(place / "layer.png"))
-    value: EditorValue = {
-        "background": str(place / "frame.png"),
-        "layers": layers,
-        "composite": None,
-    }
-    # The column is some 600 wide; a portrait is shown smaller, so that all of it fits a screen.
-    height = min(700, 120 + 560 * picture.shape[0] // picture.shape[1])
-    return gr.ImageEditor(value=value, height=height, visible=True)
 
 
 def _refuse(message: str) -> gr.Error:

@@ -1,7 +1,13 @@
 """A frame to paint on, and from what was painted on it to a mask of object ids."""
 
+import tempfile
+from pathlib import Path
+
 import cv2
+import gradio as gr
 import numpy as np
+from gradio.components.image_editor import EditorValue
+from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from ranet_jax.errors import InputError
@@ -85,3 +91,31 @@ def read_painting(strokes: np.ndarray | None, size: tuple[int, int]) -> np.ndarr
     rows, columns = distance_transform_edt(~sure, return_distances=False, return_indices=True)
     ids = np.where(painted, (distance.argmin(-1) + 1)[rows, columns], 0)
     return fit_labels(ids.astype(np.uint8), size)
+
+
+def show_painting(picture: np.ndarray, mask: np.ndarray | None, folder: Path) -> gr.ImageEditor:
+    """Puts a picture into the editor.
+
+    Args:
+        picture: uint8 RGB [h, w, 3].
+        mask: what is painted on it already, uint8 of the frame's size; None for nothing.
+        folder: of the visit, for the files.
+
+    Returns:
+        What changes of the editor.
+    """
+    # Files of other names each time, because browsers keep what they once loaded.
+    place = Path(tempfile.mkdtemp(dir=folder))
+    Image.fromarray(picture).save(place / "frame.png")
+    layers = []
+    if mask is not None:
+        Image.fromarray(paint_mask(mask, picture.shape[:2])).save(place / "layer.png")
+        layers.append(str(place / "layer.png"))
+    value: EditorValue = {
+        "background": str(place / "frame.png"),
+        "layers": layers,
+        "composite": None,
+    }
+    # The column is some 600 wide; a portrait is shown smaller, so that all of it fits a screen.
+    height = min(700, 120 + 560 * picture.shape[0] // picture.shape[1])
+    return gr.ImageEditor(value=value, height=height, visible=True)

@@ -15,6 +15,9 @@ from ranet_jax.data.textures import BACKGROUNDS, TEXTURES, read_photo, tint_phot
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 
+GENERATED = "generated"
+"""The name of the set of generated clips, which needs nothing prepared."""
+
 MOST_DRAWN = 5
 """Objects of a generated clip at most."""
 

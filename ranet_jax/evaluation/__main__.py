@@ -22,7 +22,7 @@ from ranet_jax.network_flags import (
     refuse_network_flags,
     set_up_computation,
 )
-from ranet_jax.online_flags import add_online_flags
+from ranet_jax.online_flags import add_online_flags, check_online_flags
 from ranet_jax.segmenter import Segmenter
 
 
@@ -55,6 +55,7 @@ def main() -> None:
         raise InputError("--max-frames must be at least 3: the first and the last are not scored")
     if args.results and args.online_steps:
         raise InputError("--online-steps trains a network and --results has none; leave one out")
+    check_online_flags(args)
     set_up_computation(args)
     out = args.out or Path("out") / args.split
     if args.split == ytvos.SPLIT:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ranet_jax.machine import describe_machine
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.weights.network import Network, describe_network
+from ranet_jax.weights.network import describe_network
 
 
 def describe_network_run(segmenter: Segmenter, checkpoint: str) -> dict[str, object]:
@@ -17,9 +17,8 @@ def describe_network_run(segmenter: Segmenter, checkpoint: str) -> dict[str, obj
     Returns:
         The machine, the network and what is done around it, its weights and its precision.
     """
-    network = Network(segmenter.model, segmenter.params, {}, segmenter.protocol)
     head = {"checkpoint": checkpoint, "precision": segmenter.precision}
-    return describe_machine() | describe_network(network) | head
+    return describe_machine() | describe_network(segmenter.network) | head
 
 
 def describe_results_run(results: Path) -> dict[str, object]:

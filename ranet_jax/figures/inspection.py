@@ -11,6 +11,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import ArrayLike
 
+from ranet_jax.bank import State
 from ranet_jax.data.augment import make_static_example
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.errors import InputError
@@ -22,7 +23,6 @@ from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.models.ranking import correlate
 from ranet_jax.protocol import (
     Protocol,
-    State,
     build,
     find_slot_probability,
     find_slots,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranet_jax.data.davis import SPLITS, find_sequences
+from ranet_jax.data.clips import Clip, read_clips
 from ranet_jax.errors import InputError
 from ranet_jax.figures import drawing
 from ranet_jax.figures.inspection import (
@@ -16,12 +16,9 @@ from ranet_jax.figures.inspection import (
     find_position,
     inspect_frame,
 )
-from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.tables.published import SPEED
 from ranet_jax.tables.runs import read_run
-from ranet_jax.training.validation import Clip
 from ranet_jax.weights.checkpoint import load_network
 
 POSITIONS = 3
@@ -176,14 +173,8 @@ def make_speed(summaries: Sequence[str], out: Path) -> None:
 
 def _read_clip(subject: Subject, frames: int | None) -> Clip:
     """Reads a sequence, and the masks that it has."""
-    split = SPLITS[subject.split]
-    (sequence,) = find_sequences(subject.data_dir, split, [subject.sequence], frames)
-    masks = [path for path in sequence.masks if path.is_file()]
-    return Clip(
-        sequence.name,
-        [read_frame(path) for path in sequence.frames],
-        [read_davis_mask(path, binary=split.binary) for path in masks],
-    )
+    (clip,) = read_clips(subject.split, subject.data_dir, [subject.sequence], frames)
+    return clip
 
 
 def _read_until(subject: Subject, frame: int) -> Clip:

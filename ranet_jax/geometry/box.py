@@ -6,6 +6,7 @@ excluded.
 
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -136,3 +137,20 @@ def paste_probability(probability: Array, box: Array, size: tuple[int, int]) -> 
         positions = jnp.clip(offset.astype(probability.dtype) * step, 0, side - 1)
         probability = _interpolate(probability, positions, axis)
     return jnp.where((inside[0][:, None] & inside[1])[..., None], probability, 0)
+
+
+def find_neighbourhood(previous: Array, locality: float) -> Array:
+    """Where objects can be, given where they were.
+
+    Args:
+        previous: each object's mask in the frame before, 0 or 1, [n, h, w].
+        locality: see `protocol.Protocol`; the distance is that of the farther axis.
+
+    Returns:
+        bool [n, h, w]; all of it for an object that was nowhere.
+    """
+    reach = 2 * round(locality * previous.shape[1]) + 1
+    near = previous
+    for window in ((1, reach, 1), (1, 1, reach)):
+        near = jax.lax.reduce_window(near, 0.0, jax.lax.max, window, (1, 1, 1), "SAME")
+    return (near > 0) | ~previous.any(axis=(1, 2), keepdims=True)

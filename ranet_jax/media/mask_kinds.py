@@ -10,9 +10,6 @@ from ranet_jax.media.images import convert_colours, find_white, is_lossy
 from ranet_jax.media.palette import find_background, is_davis, pack, read_palette
 from ranet_jax.media.rims import FEW, Settled, is_smoothed, settle_rims
 
-MAX_OBJECTS = 255
-"""Ids beside the background that a mask of bytes has room for."""
-
 VOID = 255
 """The id of what is neither object nor background: "do not care", as the DAVIS tool has it."""
 

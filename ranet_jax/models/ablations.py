@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from ranet_jax.models.layers import upsample
-from ranet_jax.models.ranking import correlate, weigh_streams
+from ranet_jax.models.ranking import correlate
+from ranet_jax.models.ranking_rules import weigh_streams
 
 
 def keep_order(

@@ -21,7 +21,7 @@ from ranet_jax.network_flags import (
     set_up_computation,
 )
 from ranet_jax.online import OnlineLearner
-from ranet_jax.online_flags import add_online_flags
+from ranet_jax.online_flags import add_online_flags, check_online_flags
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segment.many import Entry, is_list, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
@@ -105,6 +105,7 @@ def main() -> None:
     # A file whose name begins with a dash is no option.
     given = [f"./{one}" if one[:1] == "-" and Path(one).exists() else one for one in sys.argv[1:]]
     args = parser.parse_args(given)
+    check_online_flags(args)
     entries = _list_entries(args)
     paths, replacing = ({}, frozenset()) if entries else parse_masks(args.mask, args.replace)
     for index, path in paths.items():

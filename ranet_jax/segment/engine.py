@@ -64,6 +64,7 @@ def segment_video(
     max_frames: int | None = None,
     learner: OnlineLearner | None = None,
     report_frame: Callable[[Frame, np.ndarray], None] = lambda frame, mask: None,
+    report_step: Callable[[int], None] = lambda step: None,
 ) -> Outcome:
     """Segments a video into a folder.
 
@@ -78,8 +79,8 @@ def segment_video(
         video: to be segmented from its first frame on.
         masks: ids by frame index, uint8 [h, w] of the video's size: of the first frame, 0, and of
             any later one in which objects join or are corrected; see `Tracker.add`.
-        out: folder of the results; see `results.check_folder` for one that is not empty, and
-            `files.lock_folder` for one that others may write into.
+        out: folder of the results; see `previous_results.check_folder` for one that is not empty,
+            and `files.lock_folder` for one that others may write into.
         replacing: the frames of those masks that are the whole truth from there on; see
             `Tracker.mark`. The result of such a frame is the mask itself.
         resume: go on after the frames that `out` already holds. In the end it holds what a run
@@ -88,6 +89,7 @@ def segment_video(
         max_frames: to stop after; None for the whole video.
         learner: learns the first frame beforehand; None to segment offline.
         report_frame: called after every frame with its mask, also with those found finished.
+        report_step: called with the number of each step of online learning.
 
     Returns:
         How much was done, and in what time.
@@ -107,7 +109,7 @@ def segment_video(
             "after; raise --max-frames, or start anew with --overwrite"
         )
     compile_for_masks(segmenter, learner, masks, replacing)
-    work = _Work(segmenter, learner, masks, replacing, results, report_frame)
+    work = _Work(segmenter, learner, masks, replacing, results, report_frame, report_step)
     try:
         with open_overlay(out, video) as painting:
             stopped = work.run(video, max_frames, painting)
@@ -168,13 +170,14 @@ class _Work:
         replacing: Collection[int],
         results: Results,
         report_frame: Callable[[Frame, np.ndarray], None],
+        report_step: Callable[[int], None],
     ) -> None:
         """Starts the clock; for the arguments see `segment_video`."""
         self._segmenter = segmenter
         self._learner = learner
         self._masks, self._replacing = masks, replacing
         self._results = results
-        self._report_frame = report_frame
+        self._report_frame, self._report_step = report_frame, report_step
         self.resumed = results.finished
         self.frames = 0
         self.start = self.read_clock()
@@ -228,7 +231,13 @@ class _Work:
         """Hands each frame to the network, and what comes out to the writer."""
         results = self._results
         followed = follow(
-            self._segmenter, self._learner, frames, self._masks, self._replacing, results
+            self._segmenter,
+            self._learner,
+            frames,
+            self._masks,
+            self._replacing,
+            results,
+            self._report_step,
         )
         for index, frame, mask, tracker in followed:
             if index < self.resumed:

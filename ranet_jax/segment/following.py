@@ -1,6 +1,6 @@
 """From frames to masks: objects followed through a video, from mask to mask."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +9,11 @@ from ranet_jax.bank import find_sizes
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame
 from ranet_jax.online import OnlineLearner
-from ranet_jax.protocol import MAX_OBJECTS, find_slots
+from ranet_jax.protocol import find_slots
 from ranet_jax.segment.results import Results
 from ranet_jax.segment.same_run import compute_checksum
 from ranet_jax.segmenter import Segmenter
+from ranet_jax.slots import MAX_OBJECTS
 from ranet_jax.tracker import Tracker
 
 
@@ -106,6 +107,7 @@ def follow(
     masks: Mapping[int, np.ndarray],
     replacing: Collection[int],
     results: Results,
+    report_step: Callable[[int], None],
 ) -> Iterator[Followed]:
     """Gives each frame with its mask; segments those that are not finished.
 
@@ -116,6 +118,7 @@ def follow(
         masks: ids by frame index, of the first frame and of any later one; see `check_masks`.
         replacing: the frames of those masks that say anew what is followed; others add to it.
         results: what is finished already, and whose video it is.
+        report_step: called with the number of each step of learning.
 
     Yields:
         Frames in order, those that were finished before among them.
@@ -131,7 +134,7 @@ def follow(
             mask = masks[0].astype(np.uint8)
             results.check_video(frame.name, compute_checksum([frame.image]))
             # Of equal seeds the same is learned, so that a resumed run learns it anew.
-            params = learner.learn(frame.image, mask) if learner else None
+            params = learner.learn(frame.image, mask, report_step) if learner else None
             tracker = segmenter.start(frame.image, mask, params)
         elif given is not None and index in replacing:
             mask = given.astype(np.uint8)

@@ -15,7 +15,7 @@ from ranet_jax.media.video import open_video
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segment.engine import Outcome, segment_video
 from ranet_jax.segment.messages import print_masks, print_summary
-from ranet_jax.segment.results import check_folder, remove_results
+from ranet_jax.segment.previous_results import check_folder, remove_results
 from ranet_jax.segment.user_masks import read_user_masks
 from ranet_jax.segmenter import Segmenter
 
@@ -113,6 +113,9 @@ def _segment(
         def report_frame(frame: Frame, mask: np.ndarray) -> None:
             bar.count_frame(video.name)
 
+        def report_step(step: int) -> None:
+            bar.name(f"{video.name}, learned step {step}")
+
         try:
             return segment_video(
                 segmenter,
@@ -124,6 +127,7 @@ def _segment(
                 max_frames=job.max_frames,
                 learner=learner,
                 report_frame=report_frame,
+                report_step=report_step,
             )
         except KeyboardInterrupt:
             bar.stop()

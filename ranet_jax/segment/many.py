@@ -9,6 +9,8 @@ from ranet_jax.errors import InputError, describe_refusal
 from ranet_jax.media.listing import is_hidden
 from ranet_jax.remarks import remark
 
+_COLUMNS = ("video", "mask")  # of a list; some have "frame" as well
+
 
 class Entry(NamedTuple):
     """One video of many.
@@ -46,17 +48,22 @@ def read_list(path: Path) -> list[Entry]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            if not {"video", "mask"} <= set(reader.fieldnames or ()):
+            if set(reader.fieldnames or ()) not in ({*_COLUMNS}, {*_COLUMNS, "frame"}):
                 raise InputError(
                     f"{path} has the columns {', '.join(reader.fieldnames or ['none'])}; its first "
                     "line must be video,mask or video,mask,frame"
                 )
             for row in reader:
+                if None in row:
+                    raise InputError(
+                        f"{path}, line {reader.line_num}: more values than columns; put quotes "
+                        "around a name that has a comma"
+                    )
                 _add_row(masks, row, f"{path}, line {reader.line_num}", path.parent)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a CSV file ({error})") from None
     entries = [
-        Entry(Path(video).stem or Path(video).name, str(path.parent / video), of_video)
+        Entry(_name_video(path.parent / video), str(path.parent / video), of_video)
         for video, of_video in masks.items()
     ]
     return _check_entries(entries, path)

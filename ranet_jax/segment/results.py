@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.files import LOCK, name_unfinished, replace_file
+from ranet_jax.files import replace_file
 from ranet_jax.media.images import open_image
 from ranet_jax.media.masks import write_mask
 from ranet_jax.remarks import remark
@@ -27,8 +27,8 @@ OVERLAY = "overlay.mp4"
 
 # Beside the results lies how far they have come: the paths of all files of the run, each ended by a
 # NUL, which no file name contains; and what it takes to go on.
-_WRITTEN = Path(".progress", "written")
-_STATE = Path(".progress", "state.npz")
+WRITTEN = Path(".progress", "written")
+STATE = Path(".progress", "state.npz")
 _LABELS = Path(".progress", "labels")  # `Tracker.labels` of each frame, to go back to it
 
 
@@ -77,19 +77,19 @@ class Results:
         self.confidence: list[Confidence] = []
         self._is_writing = False
         self._outdated: set[str] = set()  # names of frames that are to be removed
-        if not resume and (folder / _WRITTEN).exists():
+        if not resume and (folder / WRITTEN).exists():
             raise InputError(f"{folder} holds results; give --resume, --overwrite or another --out")
-        if resume and (folder / _STATE).exists():
+        if resume and (folder / STATE).exists():
             self._read_state()
         if resume and not self.finished and self.saved is None:
             remark(f"{folder} has no finished frame to go on after; begins with the first")
-        (folder / _WRITTEN).parent.mkdir(parents=True, exist_ok=True)
+        (folder / WRITTEN).parent.mkdir(parents=True, exist_ok=True)
         (folder / "masks").mkdir(exist_ok=True)
         self._note(folder / OVERLAY, folder / CONFIDENCE)
 
     def _read_state(self) -> None:
         """Reads how far the results have come, and checks that the same run goes on."""
-        with np.load(self.folder / _STATE) as state:
+        with np.load(self.folder / STATE) as state:
             known = json.loads(str(state["known"]))
             self.finished = int(state["finished"])
             self.saved = {name: state[name] for name in state if name not in ("finished", "known")}
@@ -211,7 +211,7 @@ class Results:
         """Notes how many frames are finished, and what it takes to go on after them."""
         known = {"settings": self._settings, "marks": self._marks, "video": self._video}
         state: dict[str, Any] = {**saved, "finished": finished, "known": json.dumps(known)}
-        with replace_file(self.folder / _STATE) as unfinished:
+        with replace_file(self.folder / STATE) as unfinished:
             np.savez_compressed(unfinished, **state)
 
     def read_mask(self, name: str) -> np.ndarray:
@@ -234,72 +234,10 @@ class Results:
 
     def _note(self, *paths: Path) -> None:
         """Notes which files are going to be written, before they are."""
-        with (self.folder / _WRITTEN).open("ab") as file:
+        with (self.folder / WRITTEN).open("ab") as file:
             file.writelines(os.fsencode(path.relative_to(self.folder)) + b"\0" for path in paths)
 
 
 def _label_path(index: int) -> Path:
     """Where the labels of a frame are kept, in a folder of results."""
     return _LABELS / f"{index:06d}.png"
-
-
-def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Refuses a folder that results cannot be written into without losing something.
-
-    Args:
-        folder: of the results; need not exist.
-        overwrite: whether `remove_results` will empty it first.
-        resume: whether the results in it are to be kept.
-
-    Raises:
-        InputError: it is not empty and neither is wished, there is nothing to go on with, or there
-            are files in it where results go, which this program did not write.
-    """
-    if not folder.exists() or all(path.name == LOCK for path in folder.iterdir()):
-        return
-    if not (overwrite or resume):
-        raise InputError(
-            f"{folder} is not empty; give --resume to go on with it, --overwrite to replace the "
-            "results in it, or another --out"
-        )
-    if resume and not (folder / _WRITTEN).exists():
-        raise InputError(f"{folder} holds no results to go on with; choose another --out")
-    own = set(_read_written(folder))
-    places = [*folder.glob("masks/*.png"), *folder.glob("probabilities/*/*.png")]
-    places += [folder / OVERLAY, folder / CONFIDENCE]
-    for path in places:
-        if path.exists() and not path.name.startswith(".") and path not in own:
-            raise InputError(
-                f"{path} was not written by this program, which would replace it; "
-                "move it away or choose another --out"
-            )
-
-
-def remove_results(folder: Path) -> None:
-    """Removes all files that a run has written into a folder, and no other.
-
-    Args:
-        folder: of the results; need not exist.
-    """
-    for path in _read_written(folder):
-        for file in (path, name_unfinished(path)):
-            file.unlink(missing_ok=True)
-        for parent in (path.parent, path.parent.parent):
-            if parent.is_relative_to(folder) and parent != folder and _is_empty(parent):
-                parent.rmdir()
-    for path in (folder / _STATE, name_unfinished(folder / _STATE), folder / _WRITTEN):
-        path.unlink(missing_ok=True)
-    if _is_empty(path.parent):
-        path.parent.rmdir()
-
-
-def _is_empty(folder: Path) -> bool:
-    """Whether a folder exists and has nothing in it."""
-    return folder.is_dir() and not any(folder.iterdir())
-
-
-def _read_written(folder: Path) -> list[Path]:
-    """The files that a run has written into a folder, or was about to."""
-    path = folder / _WRITTEN
-    names = path.read_bytes().split(b"\0")[:-1] if path.exists() else []
-    return [folder / os.fsdecode(name) for name in names]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segmenter import Segmenter
-from ranet_jax.weights.network import Network, describe_network
+from ranet_jax.weights.network import describe_network
 
 
 def describe_run(
@@ -25,12 +25,11 @@ def describe_run(
     Returns:
         JSON by what a user calls it.
     """
-    network = Network(segmenter.model, segmenter.params, {}, segmenter.protocol)
     return {
         "size of the frames": size,
         "precision": segmenter.precision,
         "probabilities": segmenter.probabilities,
-        "network": describe_network(network),
+        "network": describe_network(segmenter.network),
         "weights": compute_checksum(jax.tree.leaves(segmenter.params)),
         "online learning": [learner.steps, learner.rate, learner.seed] if learner else None,
     }

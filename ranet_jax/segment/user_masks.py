@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.mask_kinds import MAX_OBJECTS, VOID, Mask
+from ranet_jax.media.mask_kinds import VOID, Mask
 from ranet_jax.media.masks import decode_mask
 from ranet_jax.media.palette import name_davis_colours
 from ranet_jax.remarks import remark
+from ranet_jax.slots import MAX_OBJECTS
 
 _WHITE = 0xFFFFFF
 _BRIGHTEST = 255, 65535  # white, in images of 8 and of 16 bits

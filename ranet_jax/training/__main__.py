@@ -29,8 +29,8 @@ def find_recipe(arguments: list[str]) -> str | None:
     return None
 
 
-def check_recipe_file(arguments: list[str]) -> None:
-    """Refuses a recipe that is no Python file.
+def find_recipe_file(arguments: list[str]) -> None:
+    """Refuses a recipe that is no Python file, and lets it import those beside it.
 
     Args:
         arguments: the words of the command.
@@ -45,6 +45,8 @@ def check_recipe_file(arguments: list[str]) -> None:
     if not (path.suffix == ".py" and path.is_file()):
         what = "is no recipe" if path.exists() else "does not exist"
         raise InputError(f"--config {recipe}: {path} {what}; give one such as configs/demo.py")
+    # Recipes build on one another, as `configs.NAME`; `ranet-train` has no folder to find them in.
+    sys.path.append(str(path.resolve().parents[1]))
 
 
 def explain(error: Exception) -> str:
@@ -81,14 +83,14 @@ def main() -> None:
     def parse(arguments: list[str]) -> list[str]:
         """Parses flags and recipe; what is wrong with them becomes one line and exit code 2."""
         try:
-            check_recipe_file(arguments)
+            find_recipe_file(arguments)
             rest = flags.FLAGS(arguments)
             list(config.value)  # a recipe that cannot be read complains only when it is used
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)
         except (
-            *(flags.Error, OSError, SyntaxError),
+            *(flags.Error, OSError, SyntaxError, ImportError),
             *(AttributeError, KeyError, TypeError, ValueError),
         ) as error:
             print(f"error: {explain(error)}", file=sys.stderr)

@@ -14,6 +14,7 @@ from ranet_jax.models.ranet import NAMED_MODELS, RANet
 from ranet_jax.models.resnet import RESNET_BLOCKS
 from ranet_jax.training import parallel
 from ranet_jax.training.optimizer import make_schedule
+from ranet_jax.weights.network import check_canvas
 
 CHOICES = {
     "model.name": (*(f"resnet{depth}" for depth in RESNET_BLOCKS), *NAMED_MODELS),
@@ -53,6 +54,7 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
             f"model.slots {config.model.slots} must be above augmentation.pasted_objects "
             f"{config.augmentation.pasted_objects}: an image has an object of its own"
         )
+    check_canvas(tuple(config.model.canvas))
     make_schedule(config)
     parallel.check_batch_size(config.batch_size, config.accumulate)
 

@@ -1,59 +1,17 @@
 """Scoring a few sequences during training."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import ml_collections
-import numpy as np
 
-from ranet_jax.data.davis import SPLITS, find_sequences
-from ranet_jax.data.synthetic import generate_clip
+from ranet_jax.data.clips import Clip, generate_clips, read_clips
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.scoring import score_sequence
-from ranet_jax.media.images import read_frame
-from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.segmenter import Segmenter
-
-
-class Clip(NamedTuple):
-    """A video with all of its masks.
-
-    Attributes:
-        name: of the video.
-        frames: uint8 RGB [h, w, 3] each.
-        masks: uint8 [h, w] each, ids.
-    """
-
-    name: str
-    frames: list[np.ndarray]
-    masks: list[np.ndarray]
-
-
-def generate_clips(seed: int, count: int, frames: int, size: tuple[int, int]) -> list[Clip]:
-    """Generates clips with exact masks, one object each."""
-    clips = []
-    for number in range(count):
-        made = generate_clip(np.random.default_rng([seed, number]), frames, size)
-        clips.append(Clip(f"clip{number}", *map(list, made)))
-    return clips
-
-
-def read_clips(
-    split_name: str, data_dir: Path, names: list[str], max_frames: int | None
-) -> list[Clip]:
-    """Reads sequences of DAVIS."""
-    split = SPLITS[split_name]
-    return [
-        Clip(
-            sequence.name,
-            [read_frame(path) for path in sequence.frames],
-            [read_davis_mask(path, binary=split.binary) for path in sequence.masks],
-        )
-        for sequence in find_sequences(data_dir, split, names, max_frames)
-    ]
 
 
 class Validator:

@@ -5,6 +5,8 @@ from pathlib import Path
 from ranet_jax.errors import InputError
 from ranet_jax.files import check_destination
 from ranet_jax.weights.network import (
+    AVERAGES,
+    ENCODER_ALONE,
     Network,
     build_model,
     build_protocol,
@@ -24,9 +26,6 @@ from ranet_jax.weights.storage import (
 
 RUN_FOLDER = "checkpoints"
 """Where a training run keeps its checkpoints, below its work folder."""
-
-AVERAGES = ("ema_params", "average")
-"""What the averaged weights are called in a training run's checkpoint, and in an earlier one's."""
 
 
 def save_network(path: Path, network: Network) -> None:
@@ -85,7 +84,8 @@ def load_network(path: str | Path, canvas: tuple[int, int] | None = None) -> Net
     check_params(stored_params, model, f"checkpoint {path}")
     model = change_canvas(model, canvas, f"checkpoint {path}")
     tree = read_tree(path, stored, lambda key: key in (name, "unused"))
-    return Network(model, tree[name], tree.get("unused", {}), protocol)
+    alone = stored.description.get(ENCODER_ALONE, False)
+    return Network(model, tree[name], tree.get("unused", {}), protocol, alone)
 
 
 def _advise(path: Path) -> str:

@@ -13,6 +13,12 @@ from ranet_jax.protocol import RELEASED, Protocol
 OLD_FIELDS = {"kept": "top_k", "rule": "ranking_rule", "decision": "activation"}
 """What fields of a network, as described in checkpoints of earlier versions, are called now."""
 
+AVERAGES = ("ema_params", "average")
+"""What the averaged weights are called in a training run's checkpoint, and in an earlier one's."""
+
+ENCODER_ALONE = "encoder_alone"
+"""The entry of a description that says so; where there is none, all of the network is trained."""
+
 
 class Network(NamedTuple):
     """A network with its parameters.
@@ -23,12 +29,15 @@ class Network(NamedTuple):
         unused: tensors of an imported released file that the network does not use, by their PyTorch
             name; kept so that an export gives back what was imported.
         protocol: what is done around it.
+        encoder_alone: whether all but the encoder is as it was drawn, so that nothing can be
+            segmented with it before it is trained.
     """
 
     model: RANet
     params: Any
     unused: dict[str, Any]
     protocol: Protocol = RELEASED
+    encoder_alone: bool = False
 
 
 def describe_model(model: RANet) -> dict[str, Any]:
@@ -45,7 +54,25 @@ def describe_model(model: RANet) -> dict[str, Any]:
 def describe_network(network: Network) -> dict[str, Any]:
     """What is written beside a network's parameters, as JSON."""
     protocol = dataclasses.asdict(network.protocol)
-    return {"model": describe_model(network.model), "protocol": protocol}
+    described = {"model": describe_model(network.model), "protocol": protocol}
+    return described | ({ENCODER_ALONE: True} if network.encoder_alone else {})
+
+
+def check_trained(network: Network, what: str) -> None:
+    """Refuses a network that would segment at random.
+
+    Args:
+        network: to segment with.
+        what: how to call it in the error.
+
+    Raises:
+        InputError: its encoder alone is trained.
+    """
+    if network.encoder_alone:
+        raise InputError(
+            f"{what} is an ImageNet encoder, and the rest of its network is untrained; train it "
+            f"first: python train.py --config configs/static_pretrain.py --config.init_from={what}"
+        )
 
 
 def build_model(description: dict[str, Any]) -> RANet:
@@ -66,6 +93,20 @@ def build_protocol(description: dict[str, Any]) -> Protocol:
     return Protocol(**fields | {"frame_canvas": canvas and tuple(canvas)})
 
 
+def check_canvas(canvas: tuple[int, int]) -> None:
+    """Refuses a canvas that no network fits on.
+
+    Args:
+        canvas: height and width.
+
+    Raises:
+        InputError: it is one.
+    """
+    h, w = canvas
+    if min(canvas) < 2 * CELL or h % CELL or w % CELL:
+        raise InputError(f"canvas {h}x{w}: give multiples of {CELL} from {2 * CELL} on")
+
+
 def change_canvas(model: RANet, canvas: tuple[int, int] | None, what: str) -> RANet:
     """Puts a network on another canvas.
 
@@ -82,9 +123,7 @@ def change_canvas(model: RANet, canvas: tuple[int, int] | None, what: str) -> RA
     """
     if canvas is None or canvas == model.canvas:
         return model
-    h, w = canvas
-    if min(canvas) < 2 * CELL or h % CELL or w % CELL:
-        raise InputError(f"canvas {h}x{w}: give multiples of {CELL} from {2 * CELL} on")
+    check_canvas(canvas)
     if model.is_tied_to_canvas:
         own = "x".join(map(str, model.canvas))
         raise InputError(f"{what} has weights that are tied to the canvas {own}; leave it out")

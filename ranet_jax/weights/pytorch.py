@@ -226,8 +226,14 @@ def import_network(path: Path, ranking_rule: str) -> Network:
             "that no network comes of it; take the weights of an earlier step"
         )
     places = map_names(model)
+    is_drawn = bool(params)
     params |= {places[name].path: places[name].import_array(found[name]) for name in expected}
-    return Network(model, flax.traverse_util.unflatten_dict(params, sep="/"), unused)
+    return Network(
+        model,
+        flax.traverse_util.unflatten_dict(params, sep="/"),
+        unused,
+        encoder_alone=is_drawn,
+    )
 
 
 def export_tensors(network: Network) -> dict[str, np.ndarray]:

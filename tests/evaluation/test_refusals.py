@@ -98,6 +98,11 @@ def test_broken_files_are_named_and_leave_nothing(
         (["--split", "davis16-val", "--results", "x", "--max-frames", "2"], "at least 3"),
         (["--split", "davis16-val", "--results", "x", "--online-steps", "2"], "--results has none"),
         (["--split", "davis16-val", "--data-dir", "DAVIS", "--checkpoint", "no"], "checkpoint no "),
+        (["--split", "davis16-val", "--seed", "3"], "--seed does nothing without --online-steps"),
+        (
+            ["--split", "davis16-val", "--results", "a", "--precision", "bfloat16"],
+            "give --precision or --results, and not both",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(davis, arguments, message):

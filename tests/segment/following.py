@@ -63,9 +63,10 @@ class FakeLearner:
             self.compiled.append(objects)
             self.compile_seconds += 0.5
 
-    def learn(self, frame, mask):
+    def learn(self, frame, mask, report_step):
         assert self.compiled == [2], "before the first frame"
         self.learned.append((frame, mask))
+        report_step(1)
         self.seconds += 1e6
         return init_params(small_ranet(), 1)
 

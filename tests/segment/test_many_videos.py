@@ -86,6 +86,26 @@ def test_folders_with_dots_and_those_without_a_partner(tmp_path, capsys, monkeyp
     assert "2 videos or masks have no partner and are left out: alone.mp4, other.png" in said
 
 
+def test_lists_take_folders_with_dots_as_they_are_called(tmp_path):
+    for name in ("clip.v1", "clip.v2"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a.csv").write_text("video,mask\nclip.v1,1.png\nclip.v2,2.png\nclip.mp4,3.png\n")
+    assert [one.name for one in read_list(tmp_path / "a.csv")] == ["clip.v1", "clip.v2", "clip"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("video,mask,Frame\na,b,3\n", "has the columns video, mask, Frame; its first line must be"),
+        ("video,mask\na,b,3\n", "line 2: more values than columns; put quotes around a name"),
+    ],
+)
+def test_columns_that_nothing_reads_are_refused(tmp_path, text, message):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_list(tmp_path / "a.csv")
+
+
 def test_what_the_system_refuses_does_not_stop_the_others(capsys):
     def run(entry):
         if entry.name == "b":

@@ -144,6 +144,7 @@ def refuse(arguments: list[str]) -> str:
     [
         ({"batch_size": 3, "accumulate": 2}, "choose a multiple of 2"),
         ({"init_from": "nowhere"}, "nowhere does not exist"),
+        ({"model": {"canvas": (200, 300)}}, "canvas 200x300: give multiples of 32"),
         ({"steps": 1}, "warmup 1 must be below steps 1"),
         ({"model": {"name": "resnet18"}}, "model.name 'resnet18' is none of resnet50"),
         (

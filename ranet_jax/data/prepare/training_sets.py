@@ -30,6 +30,7 @@ from ranet_jax.data.records import (
     next_version,
     suggest_other,
 )
+from ranet_jax.data.synthetic import GENERATED
 from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
 from ranet_jax.media.images import read_frame
@@ -206,6 +207,8 @@ def prepare(
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise InputError(f"{name!r} cannot be a set's name; use letters, digits and . _ -")
+    if name == GENERATED:
+        raise InputError(f"{name} is the set of clips that are drawn for the demo; choose another")
     if name.startswith("davis") and name not in SPLITS:
         raise InputError(f"{name} is no split of DAVIS; choose one of {', '.join(SPLITS)}")
     if versions := [] if overwrite else find_versions(data_dir, name):

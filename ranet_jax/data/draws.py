@@ -1,0 +1,138 @@
+"""How an example is drawn from a record of each kind: an image, a video, a generated clip."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ranet_jax.data.augment import make_static_example, make_video_example
+from ranet_jax.data.augmentation import Augmentation
+from ranet_jax.data.example import Example
+from ranet_jax.data.paste import paste_objects
+from ranet_jax.data.records import Source, VideoRecords
+from ranet_jax.data.shadow import draw_shadow
+from ranet_jax.data.synthetic import generate_clip
+
+_LEFT = 1 / 3
+"""How often a previous mask that has taken in a distractor has left the object for it."""
+
+
+class StaticDraw(NamedTuple):
+    """Stage 1: a pair from one image, with objects of other images pasted where asked for."""
+
+    source: Source
+    augmentation: Augmentation
+
+    def __call__(self, index: int, generator: np.random.Generator) -> Example:
+        """Makes an example of image `index`."""
+        image, mask, _ = self.source[index]
+        numbers = self.augmentation
+        pasted = numbers.pasted_objects and generator.random() < numbers.pasted_share
+        if pasted:
+            count = generator.integers(1, numbers.pasted_objects + 1)
+            chosen = generator.integers(len(self.source), size=count)
+            chosen = np.where(generator.random(count) < numbers.lookalikes, index, chosen)
+            others = (self.source[int(other)][:2] for other in chosen)
+            image, mask = paste_objects(image, mask, others, numbers, generator)
+        image, previous = _draw_shadows(image, mask, numbers, generator)
+        if pasted and generator.random() < numbers.distractors:
+            asked = generator.choice(np.unique(mask[mask != 0]))
+            taken = _draw_taken(mask, asked, numbers.distractors_taken_in, generator)
+            mask = (mask == asked).astype(np.uint8)
+            previous = np.isin(previous, taken).astype(np.uint8)
+        start = previous if numbers.shadows_taken_in or numbers.distractors_taken_in else None
+        return make_static_example(image, mask, numbers, generator, start)
+
+
+def _draw_shadows(
+    image: np.ndarray, mask: np.ndarray, numbers: Augmentation, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws shadows of some objects; gives the image, and a mask that has taken some of them in."""
+    previous = mask.copy()
+    for identifier in np.unique(mask[mask != 0]) if numbers.shadows else ():
+        if generator.random() < numbers.shadows:
+            image, place = draw_shadow(image, mask, int(identifier), generator)
+            if numbers.shadows_taken_in and generator.random() < numbers.shadows_taken_in:
+                previous[place] = identifier
+    return image, previous
+
+
+def _draw_taken(
+    mask: np.ndarray, asked: int, share: float, generator: np.random.Generator
+) -> list[int]:
+    """Draws whose pixels a previous mask has: the object's that is asked for, or others' too."""
+    others = np.setdiff1d(mask, [0, asked])
+    if not share or not others.size or generator.random() >= share:
+        return [asked]
+    other = int(generator.choice(others))
+    return [other] if generator.random() < _LEFT else [asked, other]
+
+
+class VideoDraw(NamedTuple):
+    """Stage 2: two frames of one video, and the mask of a frame near the current one.
+
+    Attributes:
+        source: frames of all videos.
+        videos: which frames belong together.
+        augmentation: all numbers.
+        reach: how many frames of the original video the previous mask may be away.
+    """
+
+    source: Source
+    videos: tuple[VideoRecords, ...]
+    augmentation: Augmentation
+    reach: int
+
+    def __call__(self, index: int, generator: np.random.Generator) -> Example:
+        """Makes an example whose current frame is frame `index`."""
+        starts = [video.start for video in self.videos]
+        video = self.videos[int(np.searchsorted(starts, index, side="right")) - 1]
+        numbers = np.array(video.numbers)
+        distance = np.abs(numbers - numbers[index - video.start])
+        near = np.flatnonzero((distance > 0) & (distance <= self.reach))
+        nearby = index if not near.size else video.start + int(generator.choice(near))
+        template = video.start + int(generator.integers(len(numbers)))
+        frame = self.source[index]
+        return make_video_example(
+            *self.source[template][:2],
+            *frame[:2],
+            self.source[nearby].mask,
+            self.augmentation,
+            generator,
+            [self.source[later][:2] for later in self._find_later(video, nearby, index)],
+        )
+
+    def _find_later(self, video: VideoRecords, nearby: int, index: int) -> list[int]:
+        """The frames after frame `index`, in the direction and at the pace of the previous one.
+
+        A video that ends is followed back.
+        """
+        pace, last = index - nearby or 1, len(video.numbers) - 1
+        found = []
+        for _ in range(self.augmentation.later_frames):
+            if not 0 <= index + pace - video.start <= last:
+                pace = -pace
+            index = min(max(index + pace, video.start), video.start + last)
+            found.append(index)
+        return found
+
+
+class ClipDraw(NamedTuple):
+    """The demo: two frames of a generated clip; clips never repeat."""
+
+    augmentation: Augmentation
+
+    def __call__(self, index: int, generator: np.random.Generator) -> Example:
+        """Makes an example of a clip that the generator alone decides."""
+        later = self.augmentation.later_frames
+        frames, masks = generate_clip(generator, 12 + later, self.augmentation.canvas)
+        current = int(generator.integers(1, len(frames) - later))
+        return make_video_example(
+            frames[0],
+            masks[0],
+            frames[current],
+            masks[current],
+            masks[current - 1],
+            self.augmentation,
+            generator,
+            [(frames[current + t], masks[current + t]) for t in range(1, later + 1)],
+        )
