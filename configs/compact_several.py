@@ -2,10 +2,11 @@
 
     python train.py --config configs/compact_several.py --workdir runs/compact_several
 
-So far every sample had one object. Here all objects are asked for, each in a slot of its own, in
-half of the images with a pasted one; in the other half one of them is, and the other is background,
-as before.
-Needs: the data of `compact.py`. It goes on from the weights that ship, when leg 10's run is gone.
+The legs before it that ship had one object a sample. Here all objects are asked for, each in a slot
+of its own, in half of the images with a pasted one; in the other half one of them is, and the other
+is background, as before. It starts from the weights of the tenth leg as they shipped, whose kernels
+are of 8 bits.
+Needs: the data of `compact.py`.
 Score: see docs/compact.md.
 """
 

@@ -3,7 +3,8 @@
     python train.py --config configs/static_hour.py --workdir runs/static_hour
 
 A plan, not yet run. Needs: as `static_pretrain.py`, and DAVIS's training videos, four of which
-choose the best weights. Memory, time and score on a GPU: not measured.
+are kept out and scored; the weights that score best are kept beside the newest. Memory, time and
+score on a GPU: not measured.
 """
 
 import ml_collections
