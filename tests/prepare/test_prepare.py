@@ -156,6 +156,10 @@ def no_name(tmp_path):
     return ["../mine", "--source", tmp_path], "'../mine' cannot be a set's name"
 
 
+def name_of_drawn_clips(tmp_path):
+    return ["generated", "--source", tmp_path], "generated is the set of clips that are drawn"
+
+
 def no_davis(tmp_path):
     write_images(tmp_path / "raw", 2)
     return ["davis16-train", "--source", tmp_path / "raw"], "raw/ImageSets/2016/train.txt does not"
@@ -182,7 +186,7 @@ def grey_annotations(tmp_path):
 BAD_INPUTS = [
     *(no_source, unobtainable, empty_source, other_layout, folder_above, no_masks, other_names),
     *(masks_only, folders_of_davis, no_split, no_name, no_davis, unnumbered_frame),
-    grey_annotations,
+    *(name_of_drawn_clips, grey_annotations),
 ]
 
 
