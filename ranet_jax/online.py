@@ -17,7 +17,7 @@ from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.example import FRAME_SCALE, Example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import GROUP, RANet
-from ranet_jax.protocol import PRECISIONS, find_slots
+from ranet_jax.protocol import PRECISIONS, find_slot_size
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.slots import check_frame, find_ids
 
@@ -198,7 +198,7 @@ class OnlineLearner:
             raise InputError(
                 f"online learning of {objects} objects; at most {GROUP} fit, so leave it out"
             )
-        slots = find_slots(objects)
+        slots = find_slot_size(objects)
         if slots not in self._compiled:
             start = time.perf_counter()
             model, params = self._segmenter.model, self._segmenter.params

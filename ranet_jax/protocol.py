@@ -88,7 +88,7 @@ RELEASED = Protocol()
 """What the released code does."""
 
 
-def find_slots(objects: int) -> int:
+def find_slot_size(objects: int) -> int:
     """The smallest of `SLOTS` that has room for a number of objects.
 
     Raises:

@@ -19,7 +19,7 @@ from ranet_jax.protocol import (
     Protocol,
     VideoFunctions,
     build,
-    find_slots,
+    find_slot_size,
 )
 from ranet_jax.remarks import remark_if_slow
 from ranet_jax.tracker import Tracker
@@ -143,7 +143,7 @@ class Segmenter:
             a bank as a video starts with it.
         """
         places = self.protocol.templates if templates is None else templates
-        size = find_slots(objects), places
+        size = find_slot_size(objects), places
         if size not in self._compiled:
             init = None if templates is None else self.compile(objects).init
             if size not in self._compiled:

@@ -11,7 +11,7 @@ import numpy as np
 from ranet_jax.bank import State, choose_place, find_sizes, place_look
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.canvas import Canvas
-from ranet_jax.protocol import Protocol, VideoFunctions, find_slots
+from ranet_jax.protocol import Protocol, VideoFunctions, find_slot_size
 from ranet_jax.remarks import remark
 from ranet_jax.slots import check_frame, correct, find_ids, number_slots
 
@@ -112,7 +112,7 @@ class Tracker:
         labels = correct(slot_of_id[self._id_of_slot[self.labels]], fitted, slots)
         # Cut to the box of all objects, as the next frame will be, so that scales agree.
         look = functions.init(self._params, self._canvas.fit_frame(frame), labels)
-        state = self._arrange(ids, find_slots(objects), templates)
+        state = self._arrange(ids, find_slot_size(objects), templates)
         state = place_look(state, number, look, slots)
         self._state = dataclasses.replace(state, labels=jnp.array(labels))
         self._step = functions.step

@@ -13,7 +13,7 @@ from ranet_jax.geometry.box import paste_probability
 from ranet_jax.models.activation import choose_labels
 from ranet_jax.models.ranet import GROUP, RANet, init_params
 from ranet_jax.models.resnet import Encoder
-from ranet_jax.protocol import SLOTS, find_slots, paste_groups
+from ranet_jax.protocol import SLOTS, find_slot_size, paste_groups
 from ranet_jax.slots import MAX_OBJECTS
 
 CANVAS = (64, 64)
@@ -92,6 +92,6 @@ def test_groups_are_put_on_the_frame_as_all_together(activation):
 
 def test_sizes_have_room_for_every_id():
     assert SLOTS[:6] == (1, 2, 3, 5, 8, 16) and all(size % GROUP == 0 for size in SLOTS[6:])
-    assert [find_slots(count) for count in (16, 17, 43, 255)] == [16, 32, 48, 256]
+    assert [find_slot_size(count) for count in (16, 17, 43, 255)] == [16, 32, 48, 256]
     with pytest.raises(InputError, match="256 objects; at most 255 fit at once"):
-        find_slots(MAX_OBJECTS + 1)
+        find_slot_size(MAX_OBJECTS + 1)

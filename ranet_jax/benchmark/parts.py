@@ -22,7 +22,7 @@ from ranet_jax.media.video_writer import VideoWriter, write_video
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.models.template import split_labels
-from ranet_jax.protocol import PRECISIONS, VideoFunctions, build, find_slots
+from ranet_jax.protocol import PRECISIONS, VideoFunctions, build, find_slot_size
 from ranet_jax.segmenter import Segmenter
 
 RELEASED_GFLOP = {"template": 165.2, "network": 263.4, "step": 263.4}
@@ -127,7 +127,7 @@ def compile_video(segmenter: Segmenter, case: Case) -> VideoFunctions:
         return segmenter.compile(case.objects)
     functions = build(
         segmenter.model,
-        find_slots(case.objects),
+        find_slot_size(case.objects),
         segmenter.precision,
         protocol=segmenter.protocol,
     )

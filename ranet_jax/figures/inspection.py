@@ -25,7 +25,7 @@ from ranet_jax.protocol import (
     Protocol,
     build,
     find_slot_probability,
-    find_slots,
+    find_slot_size,
     gather_inputs,
 )
 from ranet_jax.slots import find_ids, number_slots
@@ -79,7 +79,7 @@ def inspect_frame(network: Network, frames: Sequence[np.ndarray], mask: np.ndarr
     ids = find_ids(frames[0], mask)
     if ids.size > GROUP:
         raise InputError(f"the mask has {ids.size} objects; there are pictures of up to {GROUP}")
-    slots = find_slots(ids.size)
+    slots = find_slot_size(ids.size)
     canvas = Canvas(mask.shape, network.protocol.find_frame_canvas(model))
     first = canvas.fit_frame(frames[0])
     labels = canvas.fit_labels(number_slots(ids)[mask])
@@ -239,7 +239,7 @@ def draw_examples(
         make_static_example(frame, labels, augmentation, np.random.default_rng([0, k]))._asdict()
         for k in range(count)
     ]
-    slots = find_slots(labels.max())
+    slots = find_slot_size(labels.max())
 
     @jax.jit
     def run(params: Any, batch: dict[str, Array]) -> Array:

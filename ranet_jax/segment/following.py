@@ -9,7 +9,7 @@ from ranet_jax.bank import find_sizes
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame
 from ranet_jax.online import OnlineLearner
-from ranet_jax.protocol import find_slots
+from ranet_jax.protocol import find_slot_size
 from ranet_jax.segment.results import Results
 from ranet_jax.segment.same_run import compute_checksum
 from ranet_jax.segmenter import Segmenter
@@ -92,7 +92,7 @@ def compile_for_masks(
         else:
             ids = np.union1d(ids, given)
             # As `Tracker.add` does: what there is room for already stays.
-            objects = max(ids.size, find_slots(objects))
+            objects = max(ids.size, find_slot_size(objects))
             sizes = sorted({size for places in sizes for size in find_sizes(places, is_free)})
             for places in sizes:
                 segmenter.compile(objects, places)
