@@ -1,4 +1,4 @@
-"""The compact network, ninth leg: objects lost, and others taken for them.
+"""The compact network, ninth leg of what ships: objects lost, and others taken for them.
 
     python train.py --config configs/compact_lookalikes.py --workdir runs/compact_lookalikes
 

@@ -1,4 +1,4 @@
-"""The compact network, eighth leg: shadows and reflections that were taken in.
+"""The compact network, eighth leg of what ships: shadows and reflections that were taken in.
 
     python train.py --config configs/compact_reflections.py --workdir runs/compact_reflections
 

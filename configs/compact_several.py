@@ -1,4 +1,4 @@
-"""The compact network, eleventh leg: several objects.
+"""The compact network, eleventh leg, which ships: several objects.
 
     python train.py --config configs/compact_several.py --workdir runs/compact_several
 

@@ -1,10 +1,10 @@
-"""The compact network, tenth leg, which ships: more of the videos, in smaller steps.
+"""The compact network, tenth leg of what ships: more of the videos, in smaller steps.
 
     python train.py --config configs/compact_videos.py --workdir runs/compact_videos
 
 As the paper ends on DAVIS, so does this: everything that the legs before it learned from goes on,
 but six in ten samples are pairs of frames of a video, the learning rate is half as high, and the
-average that ships reaches further back.
+average of the weights reaches further back.
 Needs: the run of `compact_lookalikes.py` in runs/compact_lookalikes, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
 Score: see docs/compact.md.
