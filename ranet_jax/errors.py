@@ -65,6 +65,10 @@ def run_command(main: Callable[[], None]) -> None:
             file=sys.stderr,
         )
         sys.exit(2)
+    except BrokenPipeError:
+        # Whoever read what was printed has seen enough, as `head` has; nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         # A folder that may not be written, a full disk: nothing that a traceback would explain.
         if error.strerror is None:

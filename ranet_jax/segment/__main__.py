@@ -109,9 +109,9 @@ def main() -> None:
     entries = _list_entries(args)
     paths, replacing = ({}, frozenset()) if entries else parse_masks(args.mask, args.replace)
     for index, path in paths.items():
-        if not path.exists():
+        if path.is_dir() or not path.exists():
             raise InputError(
-                f"{path}, the mask of frame {index}, does not exist; give an image of the frame's "
+                f"{path}, the mask of frame {index}, is no file; give an image of the frame's "
                 "size in which each object has a value or a colour of its own"
             )
     job = Job(

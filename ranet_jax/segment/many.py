@@ -1,6 +1,7 @@
 """Many videos, one after another: which they are, and what came of each."""
 
 import csv
+import glob
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -48,10 +49,13 @@ def read_list(path: Path) -> list[Entry]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            if set(reader.fieldnames or ()) not in ({*_COLUMNS}, {*_COLUMNS, "frame"}):
+            columns = reader.fieldnames or ()
+            if not columns:
+                raise InputError(f"{path} is empty; give a line video,mask and one for each mask")
+            if set(columns) not in ({*_COLUMNS}, {*_COLUMNS, "frame"}):
                 raise InputError(
-                    f"{path} has the columns {', '.join(reader.fieldnames or ['none'])}; its first "
-                    "line must be video,mask or video,mask,frame"
+                    f"{path} has the columns {', '.join(columns)}; its first line must be "
+                    "video,mask or video,mask,frame, with commas"
                 )
             for row in reader:
                 if None in row:
@@ -60,8 +64,14 @@ def read_list(path: Path) -> list[Entry]:
                         "around a name that has a comma"
                     )
                 _add_row(masks, row, f"{path}, line {reader.line_num}", path.parent)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path} does not exist; give a CSV file with the columns video,mask, or a video"
+        ) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a CSV file ({error})") from None
+    if not masks:
+        raise InputError(f"{path} has no line below its first; give one for each mask")
     entries = [
         Entry(_name_video(path.parent / video), str(path.parent / video), of_video)
         for video, of_video in masks.items()
@@ -75,8 +85,15 @@ def _add_row(
     """Takes one row of a list: a mask of a video."""
     video, mask = (row["video"] or "").strip(), (row["mask"] or "").strip()
     frame = (row.get("frame") or "0").strip()
-    if not video or not mask or not frame.isdecimal():
-        raise InputError(f"{where}: give a video, a mask and, if any, the number of its frame")
+    if not video or not mask:
+        raise InputError(f"{where}: the {'mask' if video else 'video'} is missing; give both")
+    if not frame.isdecimal():
+        raise InputError(f"{where}: frame {frame} is no number; frames are counted from 0")
+    # All of it now, and not hours later when its turn comes.
+    is_pattern = glob.has_magic(video) or video.isdecimal()
+    for name in [mask] if is_pattern else [video, mask]:
+        if not (folder / name).exists():
+            raise InputError(f"{where}: {folder / name} does not exist; mend the line, or drop it")
     of_video = masks.setdefault(video, {})
     if int(frame) in of_video:
         raise InputError(f"{where}: frame {frame} of {video} has a mask already; drop one")

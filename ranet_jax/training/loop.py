@@ -16,7 +16,7 @@ from jax import Array
 
 from ranet_jax.data import pipeline
 from ranet_jax.errors import InputError
-from ranet_jax.files import lock_folder
+from ranet_jax.files import LOCK, lock_folder
 from ranet_jax.media.sheets import draw_sheet
 from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import RANet
@@ -47,6 +47,7 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
             saved.
     """
     check_recipe(config)
+    check_work(work)
     model = make_model(config)
     sets = open_sets(config, model.canvas)
     validator = Validator(config.validation, model, config.precision)
@@ -91,6 +92,21 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
         print(f"stopped at step {step} of {config.steps}, saved; the same command goes on")
         # Where another process of the run got the signal, this one has none to name.
         raise SystemExit(128 + (stopped[0] if stopped else signal.SIGTERM))
+
+
+def check_work(work: Path) -> None:
+    """Refuses a folder that has files in it and none of a run.
+
+    Args:
+        work: folder of the run; need not exist.
+
+    Raises:
+        InputError: it is one.
+    """
+    if not work.is_dir() or (work / RUN_FOLDER).exists():
+        return
+    if foreign := sorted(path.name for path in work.iterdir() if path.name != LOCK):
+        raise InputError(f"{work} holds {foreign[0]}, and no run; choose another --workdir")
 
 
 def load_batches(

@@ -1,5 +1,6 @@
 """What a recipe says: checked, and turned into network, data and augmentation."""
 
+import math
 from pathlib import Path
 
 import ml_collections
@@ -12,6 +13,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.ranet import NAMED_MODELS, RANet
 from ranet_jax.models.resnet import RESNET_BLOCKS
+from ranet_jax.slots import MAX_OBJECTS
 from ranet_jax.training import parallel
 from ranet_jax.training.optimizer import make_schedule
 from ranet_jax.weights.network import check_canvas
@@ -27,6 +29,21 @@ CHOICES = {
 }
 """Fields that name one of a few things."""
 
+RANGES = {
+    "steps": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "accumulate": (1, math.inf),
+    "log_every": (1, math.inf),
+    "save_every": (1, math.inf),
+    "sheet_every": (0, math.inf),
+    "data.workers": (0, math.inf),
+    "model.slots": (1, MAX_OBJECTS + 1),
+    "optimizer.learning_rate": (0, math.inf),
+    "optimizer.ema_decay": (0, 1),
+    "validation.every": (0, math.inf),
+}
+"""Fields that are numbers, and from where on and below what they may be."""
+
 MODEL_FIELDS = ("ranking_rule", "selection", "learned_scores", "use_previous", "activation")
 """Fields of the network that a recipe sets; all but the first are ablations of the paper."""
 
@@ -40,6 +57,15 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
     Raises:
         InputError: names the field and what it may be.
     """
+    for field, (least, below) in RANGES.items():
+        group, _, name = field.rpartition(".")
+        value = (config[group] if group else config)[name]
+        if not least <= value < below:
+            bound = f" and below {below:g}" if below < math.inf else ""
+            raise InputError(f"{field} is {value}; give a value from {least:g} on{bound}")
+    canvas = config.model.canvas
+    if len(canvas) != 2 or not all(isinstance(side, int) for side in canvas):
+        raise InputError(f"model.canvas is {canvas}; give height and width, such as (192, 352)")
     choices = CHOICES
     if config.validation.every and config.validation.kind == "davis":
         choices = choices | {"validation.split": tuple(SPLITS)}

@@ -123,7 +123,7 @@ def test_a_mask_that_does_not_exist_is_refused_before_a_network_is_loaded(call, 
     code, text = call(*arguments, "--mask", "4=nowhere.png", "--checkpoint", "none")
     assert code == 2
     (line,) = text.splitlines()
-    assert line.startswith("error: nowhere.png, the mask of frame 4, does not exist; give an image")
+    assert line.startswith("error: nowhere.png, the mask of frame 4, is no file; give an image")
 
 
 def test_a_foreign_folder_is_left_alone(call, arguments, tmp_path):

@@ -89,6 +89,8 @@ def test_folders_with_dots_and_those_without_a_partner(tmp_path, capsys, monkeyp
 def test_lists_take_folders_with_dots_as_they_are_called(tmp_path):
     for name in ("clip.v1", "clip.v2"):
         (tmp_path / name).mkdir()
+    for name in ("clip.mp4", "1.png", "2.png", "3.png"):
+        (tmp_path / name).touch()
     (tmp_path / "a.csv").write_text("video,mask\nclip.v1,1.png\nclip.v2,2.png\nclip.mp4,3.png\n")
     assert [one.name for one in read_list(tmp_path / "a.csv")] == ["clip.v1", "clip.v2", "clip"]
 
@@ -135,10 +137,17 @@ def test_a_list(call, videos):
     ("text", "message"),
     [
         ("a.mp4,a.png\n", r"has the columns a\.mp4, a\.png; its first line must be video,mask"),
-        ("", "has the columns none"),
-        ("video,mask\n", "has no video with a mask"),
-        ("video,mask\na.mp4,\n", "line 2: give a video, a mask"),
-        ("video,mask,frame\na.mp4,a.png,x\n", "line 2: give a video, a mask"),
+        ("video;mask\n", "has the columns video;mask; its first line must be .* with commas"),
+        ("", "is empty; give a line video,mask and one for each mask"),
+        ("video,mask\n", "has no line below its first; give one for each mask"),
+        ("video,mask\na.mp4,\n", "line 2: the mask is missing; give both"),
+        ("video,mask\n,a.png\n", "line 2: the video is missing; give both"),
+        ("video,mask,frame\na.mp4,a.png,x\n", "line 2: frame x is no number; frames are counted"),
+        (
+            "video,mask\na.mp4,a.png\nc.mp4,b.png\n",
+            r"line 3: .*c\.mp4 does not exist; mend the line",
+        ),
+        ("video,mask\na.mp4,c.png\n", r"line 2: .*c\.png does not exist; mend the line"),
         ("video,mask\na.mp4,a.png\na.mp4,b.png\n", r"line 3: frame 0 of a\.mp4 has a mask already"),
         ("video,mask\na.mp4,a.png\nb/a.mov,b.png\n", "have one name, a, and so one folder"),
         ("video,mask,frame\na.mp4,a.png,3\n", "has no mask of its first frame"),
@@ -146,8 +155,18 @@ def test_a_list(call, videos):
     ],
 )
 def test_lists_that_cannot_be_used(tmp_path, text, message):
+    (tmp_path / "b").mkdir()
+    for name in ("a.mp4", "a.png", "b.png", "b/a.mov"):
+        (tmp_path / name).touch()
     (tmp_path / "a.csv").write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=message):
+        read_list(tmp_path / "a.csv")
+
+
+def test_a_list_that_does_not_exist(tmp_path):
+    with pytest.raises(
+        InputError, match=r"a\.csv does not exist; give a CSV file with the columns"
+    ):
         read_list(tmp_path / "a.csv")
 
 

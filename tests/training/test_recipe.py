@@ -130,6 +130,13 @@ def test_a_recipe_that_is_no_python_is_one_line(tmp_path):
     assert "own.py, line 3: invalid syntax; mend the recipe" in line
 
 
+def test_a_folder_of_other_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    line = refuse(["--config", DEMO, "--workdir", str(tmp_path)])
+    assert line == f"error: {tmp_path} holds thesis.txt, and no run; choose another --workdir"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 def refuse(arguments: list[str]) -> str:
     """The one line that a training of these flags ends with."""
     done = try_command([sys.executable, ROOT / "train.py", *arguments])
@@ -145,6 +152,13 @@ def refuse(arguments: list[str]) -> str:
         ({"batch_size": 3, "accumulate": 2}, "choose a multiple of 2"),
         ({"init_from": "nowhere"}, "nowhere does not exist"),
         ({"model": {"canvas": (200, 300)}}, "canvas 200x300: give multiples of 32"),
+        ({"model": {"canvas": ("160x288",)}}, "give height and width, such as"),
+        ({"batch_size": 0}, "batch_size is 0; give a value from 1 on"),
+        ({"save_every": 0}, "save_every is 0; give a value from 1 on"),
+        ({"steps": 0}, "steps is 0; give a value from 1 on"),
+        ({"data": {"workers": -1}}, "data.workers is -1; give a value from 0 on"),
+        ({"optimizer": {"learning_rate": -1.0}}, "learning_rate is -1.0; give a value from 0 on"),
+        ({"optimizer": {"ema_decay": 2.0}}, "ema_decay is 2.0; give a value from 0 on and below 1"),
         ({"steps": 1}, "warmup 1 must be below steps 1"),
         ({"model": {"name": "resnet18"}}, "model.name 'resnet18' is none of resnet50"),
         (
