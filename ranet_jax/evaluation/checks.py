@@ -7,6 +7,7 @@ import numpy as np
 
 from ranet_jax.data.davis import Sequence
 from ranet_jax.errors import InputError
+from ranet_jax.evaluation.report import SUMMARY
 from ranet_jax.evaluation.scoring import check_length
 from ranet_jax.evaluation.selection import Selection
 from ranet_jax.media.images import read_frame
@@ -25,7 +26,7 @@ def check_out(out: Path, data_dir: Path, names: Iterable[str]) -> None:
 
     Raises:
         InputError: it lies inside the data set, it is a file, or a sequence's folder in it holds
-            what is no mask.
+            what is no mask, or images that no earlier evaluation has written.
     """
     for part in ("Annotations", "JPEGImages"):
         if out.resolve().is_relative_to((data_dir / part).resolve()):
@@ -40,6 +41,12 @@ def check_out(out: Path, data_dir: Path, names: Iterable[str]) -> None:
         if foreign:
             raise InputError(
                 f"{foreign[0]} is no mask, so {folder} is not replaced; choose another --out"
+            )
+        # Where a run has written masks it has written its summary, too.
+        if any(folder.glob("*.png")) and not (out / SUMMARY).is_file():
+            raise InputError(
+                f"{folder} has images and {out} no {SUMMARY}, so they are not of an evaluation and "
+                "are not replaced; choose another --out"
             )
 
 

@@ -116,7 +116,8 @@ def _check(
     print(f"{selection.split_name}: {len(selection.sequences)} sequences of {selection.data_dir}")
     annotations = selection.data_dir / "Annotations" / "480p"
     print(f"annotations: {annotations} (by the rules of {split.year}: {rule})")
-    check_out(out, selection.data_dir, [sequence.name for sequence in selection.sequences])
+    names = [] if results else [sequence.name for sequence in selection.sequences]
+    check_out(out, selection.data_dir, names)
     return _leave_out(find_unusable(selection, results), selection, {})
 
 

@@ -24,6 +24,18 @@ def test_missing_results_keep_what_is_there(monkeypatch, tmp_path, davis):
     assert {path: path.read_bytes() for path in out.iterdir()} == before
 
 
+def test_results_never_replace_images_of_others(monkeypatch, tmp_path, davis, checkpoint):
+    own = tmp_path / "frames" / "first" / "photo.png"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"a photo")
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(
+        InputError, match=r"first has images and .*frames no summary\.json, so they"
+    ):
+        run(monkeypatch, *arguments, "--out", tmp_path / "frames")
+    assert own.read_bytes() == b"a photo"
+
+
 def test_results_never_replace_the_annotations(monkeypatch, davis, checkpoint):
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
     with pytest.raises(InputError, match="lies inside"):
