@@ -1,5 +1,6 @@
 """Shared by all tests: the golden numbers, the frames they were made on, and float64 on demand."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import jax
@@ -41,6 +42,12 @@ def davis_file(kind: str, sequence: str, index: int) -> Path:
     folder = find_davis(sequence, kind)
     assert folder is not None, f"mark the test with needs_davis({sequence!r})"
     return sorted(folder.iterdir())[int(index)]
+
+
+@pytest.fixture(autouse=True)
+def no_remarks_of_waiting(monkeypatch):
+    """A busy machine compiles slowly, and tests that read what is said must not depend on that."""
+    monkeypatch.setattr("ranet_jax.segmenter.remark_if_slow", lambda text: nullcontext())
 
 
 @pytest.fixture
