@@ -32,6 +32,7 @@ def make_batch(later_frames):
     return {name: jnp.stack([each[name] for each in examples]) for name in examples[0]}
 
 
+@pytest.mark.slow
 def test_the_next_frame_is_what_the_protocol_cuts():
     """A step of the protocol, and the next one's inputs, from the same state."""
     params = init_params(MODEL, 3)

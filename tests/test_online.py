@@ -101,6 +101,7 @@ def test_a_video_leaves_no_trace():
     assert learner().seconds > spent
 
 
+@pytest.mark.slow
 def test_the_seed_decides(monkeypatch):
     frame, mask = first_frame(1)
     learned = learner().learn(frame, mask)

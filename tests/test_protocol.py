@@ -30,6 +30,7 @@ def test_neighbourhood_reaches_as_far_as_it_says():
     assert near[1].all()  # what was nowhere can be anywhere
 
 
+@pytest.mark.slow
 def test_locality_keeps_an_object_near_its_previous_mask():
     network = model()
     params = init_params(network, 0)
@@ -79,6 +80,7 @@ def test_small_objects_are_seen_and_drawn_at_the_frame_canvas():
     assert seen[-1][2].shape == (1, 64, 96, 3)
 
 
+@pytest.mark.slow
 def test_weights_without_learned_scores_run_on_any_canvas():
     params = init_params(model(), 0)
     for canvas in ((64, 64), (96, 160)):

@@ -267,6 +267,7 @@ def test_a_frame_is_corrected_and_the_later_ones_follow(app, page, tmp_path):
     wait_until_gone(app[1])
 
 
+@pytest.mark.slow
 def test_the_example_is_one_click_and_painted(app, page):
     folder = app[1]
     page.get_by_role("button", name="No video at hand?").click()

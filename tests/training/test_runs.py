@@ -115,6 +115,7 @@ def test_second_interrupt_ends_at_once(first):
     assert "stopping after this step; Ctrl-C ends at once" in process.stderr.read()
 
 
+@pytest.mark.slow
 def test_a_process_that_got_no_signal_itself_stops_as_well(monkeypatch, tmp_path):
     """Another process of the run got it, and all stop after the same step."""
     monkeypatch.setattr(parallel, "is_true_anywhere", lambda _: True)
