@@ -43,6 +43,19 @@ def test_what_takes_long_says_so_and_what_does_not_is_silent(capsys):
     assert capsys.readouterr().err == "remark: this takes long\n"
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    program = """
+from ranet_jax.errors import run_command
+run_command(lambda: [print("line", number) for number in range(100_000)])
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "line 0\n"
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait() == 1
+
+
 @pytest.mark.parametrize("error", [AssertionError("a fault"), RuntimeError("another"), OSError()])
 def test_faults_of_the_program_name_themselves(monkeypatch, error):
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")

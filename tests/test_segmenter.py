@@ -1,5 +1,6 @@
 """The segmenter on the small variant: purity, slots, and what the protocol says at its edges."""
 
+import contextlib
 import dataclasses
 import functools
 
@@ -101,7 +102,10 @@ def test_room_for_more_objects_changes_nothing(ranking_rule):
     assert set(np.unique(masks[1])) == {0, 1, 2}
 
 
-def test_no_compilation_within_a_slot_size():
+def test_no_compilation_within_a_slot_size(monkeypatch):
+    said = []
+    note = lambda text: contextlib.nullcontext(said.append(text))  # noqa: E731
+    monkeypatch.setattr("ranet_jax.segmenter.remark_if_slow", note)
     video, labels = clip(2)
     tool = Segmenter(*network())
     for objects in (4, 5):
@@ -112,6 +116,8 @@ def test_no_compilation_within_a_slot_size():
         if objects == 4:
             seconds = tool.compile_seconds
     assert tool.compile_seconds == seconds > 0
+    (text,) = said
+    assert "is being compiled for up to 5 objects; the first time takes" in text
 
 
 def decide(probabilities, monkeypatch):

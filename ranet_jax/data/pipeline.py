@@ -84,6 +84,8 @@ def open_sets(
     if not weights or min(weights.values()) <= 0:
         raise InputError("data.sets must name at least one set, each with a weight above 0")
 
+    videos_of_all: set[str] = set()
+
     def open_set(name: str, weight: float) -> Set:
         if name == GENERATED:
             return Set(name, range(1 << 20), weight, ClipDraw(video_augmentation))
@@ -91,6 +93,7 @@ def open_sets(
             source = open_saliency(data_dir, name)
             return Set(name, range(len(source)), weight, StaticDraw(source, augmentation))
         source, videos = open_davis(data_dir, name)
+        videos_of_all.update(video.name for video in videos)
         kept = tuple(video for video in videos if video.name not in left_out)
         if not kept:
             raise InputError(f"data.left_out leaves no video of {name} to train on")
@@ -105,14 +108,11 @@ def open_sets(
             problems.append(str(error))
     if problems:
         raise InputError("; ".join(problems))
-    videos = {
-        video.name for name in weights if name in SPLITS for video in open_davis(data_dir, name)[1]
-    }
-    unknown = sorted(set(left_out) - videos)
-    if unknown and videos:
+    unknown = sorted(set(left_out) - videos_of_all)
+    if unknown and videos_of_all:
         raise InputError(
             f"data.left_out has {', '.join(unknown)}, which no set has; its videos are "
-            f"{', '.join(sorted(videos))}"
+            f"{', '.join(sorted(videos_of_all))}"
         )
     return sets
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ranet_jax.data.davis import Sequence
 from ranet_jax.errors import InputError
+from ranet_jax.evaluation.replacement import UNFINISHED
 from ranet_jax.evaluation.report import SUMMARY
 from ranet_jax.evaluation.scoring import check_length
 from ranet_jax.evaluation.selection import Selection
@@ -42,8 +43,9 @@ def check_out(out: Path, data_dir: Path, names: Iterable[str]) -> None:
             raise InputError(
                 f"{foreign[0]} is no mask, so {folder} is not replaced; choose another --out"
             )
-        # Where a run has written masks it has written its summary, too.
-        if any(folder.glob("*.png")) and not (out / SUMMARY).is_file():
+        # A run leaves its summary beside its masks, or what it had not yet put in place.
+        is_of_a_run = any((out / name).exists() for name in (SUMMARY, UNFINISHED))
+        if any(folder.glob("*.png")) and not is_of_a_run:
             raise InputError(
                 f"{folder} has images and {out} no {SUMMARY}, so they are not of an evaluation and "
                 "are not replaced; choose another --out"

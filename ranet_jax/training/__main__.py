@@ -29,24 +29,26 @@ def find_recipe(arguments: list[str]) -> str | None:
     return None
 
 
-def find_recipe_file(arguments: list[str]) -> None:
-    """Refuses a recipe that is no Python file, and lets it import those beside it.
+def find_recipe_file(arguments: list[str]) -> Path | None:
+    """Finds the file of the recipe.
 
     Args:
         arguments: the words of the command.
 
+    Returns:
+        The file; None where none is given.
+
     Raises:
-        InputError: it is none.
+        InputError: it is no Python file.
     """
     recipe = find_recipe(arguments)
     if recipe is None:
-        return
+        return None
     path = Path(recipe.partition(":")[0])
     if not (path.suffix == ".py" and path.is_file()):
         what = "is no recipe" if path.exists() else "does not exist"
         raise InputError(f"--config {recipe}: {path} {what}; give one such as configs/demo.py")
-    # Recipes build on one another, as `configs.NAME`; `ranet-train` has no folder to find them in.
-    sys.path.append(str(path.resolve().parents[1]))
+    return path
 
 
 def explain(error: Exception) -> str:
@@ -81,20 +83,18 @@ def main() -> None:
     processes = flags.DEFINE_integer("processes", 1, "how many processes train together")
 
     def parse(arguments: list[str]) -> list[str]:
-        """Parses flags and recipe; what is wrong with them becomes one line and exit code 2."""
+        """Parses flags and recipe; what is wrong with them becomes an `InputError`."""
+        if recipe := find_recipe_file(arguments):
+            # Recipes build on one another, as `configs.NAME`, which `ranet-train` would not find.
+            sys.path.append(str(recipe.resolve().parents[1]))
         try:
-            find_recipe_file(arguments)
             rest = flags.FLAGS(arguments)
             list(config.value)  # a recipe that cannot be read complains only when it is used
-        except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
         except (
             *(flags.Error, OSError, SyntaxError, ImportError),
             *(AttributeError, KeyError, TypeError, ValueError),
         ) as error:
-            print(f"error: {explain(error)}", file=sys.stderr)
-            sys.exit(2)
+            raise InputError(explain(error)) from None
         return rest
 
     def train_recipe() -> None:

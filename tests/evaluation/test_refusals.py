@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from ranet_jax.errors import InputError
+from ranet_jax.evaluation.checks import check_out
+from ranet_jax.evaluation.replacement import UNFINISHED
 from ranet_jax.network_flags import add_network_flags
 from tests.evaluation.runs import break_davis, run
 
@@ -34,6 +36,15 @@ def test_results_never_replace_images_of_others(monkeypatch, tmp_path, davis, ch
     ):
         run(monkeypatch, *arguments, "--out", tmp_path / "frames")
     assert own.read_bytes() == b"a photo"
+
+
+def test_a_run_that_was_killed_between_masks_and_summary_can_be_run_again(tmp_path):
+    (tmp_path / "out" / "first").mkdir(parents=True)
+    (tmp_path / "out" / "first" / "00000.png").touch()
+    with pytest.raises(InputError, match="not of an evaluation"):
+        check_out(tmp_path / "out", tmp_path, ["first"])
+    (tmp_path / "out" / UNFINISHED).mkdir()
+    check_out(tmp_path / "out", tmp_path, ["first"])
 
 
 def test_results_never_replace_the_annotations(monkeypatch, davis, checkpoint):
