@@ -7,8 +7,9 @@ import pytest
 from ranet_jax.data.augment import make_static_example
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.damage import Damage
-from ranet_jax.data.paste import paste_objects
-from ranet_jax.data.pipeline import StaticDraw
+from ranet_jax.data.paste import paste_objects, paste_tracks
+from ranet_jax.data.pipeline import StaticDraw, VideoDraw
+from ranet_jax.data.records import VideoRecords
 from tests.coloured_masks import (
     COLOURS,
     assert_paint_agrees,
@@ -123,6 +124,92 @@ def test_what_cannot_be_pasted_is_left_out_and_ids_closed_up(kind):
     np.testing.assert_array_equal(image, paint(base))
     np.testing.assert_array_equal(np.unique(mask), [0, 1, 2])
     np.testing.assert_array_equal(mask != 0, base != 0)
+
+
+def painted_track(colour, size, places):
+    """A disc of a colour on grey that is at some place, a share of the width, in each frame."""
+    masks = [mask_of(size, (0.5, place, 0.1, 0.06, 0)) for place in places]
+    return [(COLOURS[mask * np.uint8(colour)].astype(np.uint8), mask) for mask in masks]
+
+
+def middle_of(mask, identifier):
+    return np.argwhere(mask == identifier).mean(axis=0)
+
+
+def test_an_object_moves_in_the_frames_as_in_its_own_video():
+    frames = painted_track(2, (300, 400), [0.2, 0.25, 0.3])
+    other = painted_track(3, (150, 200), [0.3, 0.5, 0.9])
+    numbers = Augmentation(pasted_area=(0.01, 0.01))
+    directions = set()
+    for seed in range(16):
+        pasted = paste_tracks(frames, [other], numbers, np.random.default_rng(seed))
+        for (image, mask), (_, own) in zip(pasted, frames, strict=True):
+            assert_paint_agrees(image, np.array([0, *find_colours(pasted[0])], np.uint8)[mask])
+            assert np.count_nonzero(mask) > 1.3 * np.count_nonzero(own)
+        added = find_colours(pasted[0]).index(3) + 1
+        middles = [middle_of(mask, added) for _, mask in pasted]
+        steps = np.diff(middles, axis=0)
+        assert np.abs(steps[:, 0]).max() < 1.5, "it moves along the rows alone"
+        assert steps[1, 1] / steps[0, 1] == pytest.approx(2, rel=0.1)
+        directions.add(np.sign(steps[0, 1]))
+    assert directions == {-1, 1}, "some are mirrored"
+
+
+def find_colours(picture):
+    """The index in `COLOURS` of what each object is painted in."""
+    image, mask = picture
+    named = np.abs(image[:, :, None].astype(int) - COLOURS).sum(-1).argmin(-1)
+    return [int(np.bincount(named[mask == i]).argmax()) for i in range(1, int(mask.max()) + 1)]
+
+
+def test_no_object_is_hidden_by_more_than_half_in_any_frame():
+    frames = painted_track(2, (300, 400), [0.5, 0.5])
+    other = painted_track(3, (300, 400), [0.2, 0.5])
+    numbers = Augmentation(pasted_area=(0.05, 0.05))
+    beside = 0
+    for seed in range(30):
+        pasted = paste_tracks(frames, [other], numbers, np.random.default_rng(seed))
+        beside += pasted[0][1].max() == 2
+        for (_, mask), (_, own) in zip(pasted, frames, strict=True):
+            kept = max(np.count_nonzero((mask == i) & (own != 0)) for i in (1, 2))
+            assert kept > np.count_nonzero(own) / 2
+    assert beside > 20
+
+
+@pytest.mark.parametrize(("distractors", "lookalikes"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
+def test_videos_get_the_objects_of_other_videos(distractors, lookalikes):
+    places = [0.3, 0.35, 0.4]
+    source = painted_track(2, (240, 320), places) + painted_track(3, (240, 320), places)
+    videos = (VideoRecords("a", 0, (0, 1, 2)), VideoRecords("b", 3, (0, 1, 2)))
+    numbers = Augmentation(
+        (240, 320),
+        colour=0,
+        colour_apart=0,
+        damage=Damage(0, 0, 0, 0, 0, 0, 0),
+        pasted_objects=1,
+        pasted_area=(0.02, 0.04),
+        distractors=distractors,
+        lookalikes=lookalikes,
+    )
+    draw = VideoDraw(source, videos, numbers, reach=2)
+    pairs = []
+    for seed in range(40):
+        example = draw(seed % 6, np.random.default_rng(seed))
+        template = find_colours((example.template, example.template_labels))
+        shown = [int(i) for i in np.unique(example.labels) if i]
+        colours = np.array(find_colours((example.frame, example.labels)))
+        for identifier in shown:
+            assert colours[identifier - 1] == template[identifier - 1], "ids keep their object"
+        assert set(np.unique(example.previous)) <= {0, *range(1, len(template) + 1)}
+        pairs.append((2 if seed % 6 < 3 else 3, template))
+    counts = [len(template) for _, template in pairs]
+    if distractors:
+        assert set(counts) == {1}
+        assert 3 < sum(own != template[0] for own, template in pairs) < 20, "a quarter"
+    else:
+        assert counts.count(2) > 25
+        mixed = [own for own, template in pairs if set(template) != {own}]
+        assert (len(mixed) > 10) != bool(lookalikes) and (not lookalikes or not mixed)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

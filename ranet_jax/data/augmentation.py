@@ -26,11 +26,13 @@ class Augmentation:
         visible: smallest part of an object that a view must show.
         cover: whether the image covers the canvas before its warp, as most videos do; if not, it
             fits into it.
-        pasted_objects: most objects of other images that the loader pastes, at least one; 0: none.
-        pasted_share: in which share of the images objects are pasted.
+        pasted_objects: most objects of other images, or videos, that the loader pastes, at least
+            one; 0: none. Generated clips get none.
+        pasted_share: in which share of the images, or videos, objects are pasted.
         distractors: in which share of these one drawn object alone is asked for, so that all others
             are background.
-        lookalikes: which share of the pasted objects is the image's own object once more.
+        lookalikes: which share of the pasted objects is the image's, or video's, own object once
+            more.
         pasted_area: smallest and largest area of one, as a share of the image's.
         shadows: which share of the objects of single images get a shadow or a reflection, which
             are background.
@@ -64,14 +66,5 @@ class Augmentation:
     later_frames: int = 0
 
 
-IMAGES_ALONE = (
-    "pasted_objects",
-    "pasted_share",
-    "pasted_area",
-    "distractors",
-    "distractors_taken_in",
-    "lookalikes",
-    "shadows",
-    "shadows_taken_in",
-)
+IMAGES_ALONE = ("shadows", "shadows_taken_in")
 """Numbers that say nothing of videos; a recipe has them for single images alone."""

@@ -7,7 +7,7 @@ import numpy as np
 from ranet_jax.data.augment import make_static_example, make_video_example
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.example import Example
-from ranet_jax.data.paste import paste_objects
+from ranet_jax.data.paste import Picture, paste_objects, paste_tracks
 from ranet_jax.data.records import Source, VideoRecords
 from ranet_jax.data.shadow import draw_shadow
 from ranet_jax.data.synthetic import generate_clip
@@ -35,10 +35,7 @@ class StaticDraw(NamedTuple):
             image, mask = paste_objects(image, mask, others, numbers, generator)
         image, previous = _draw_shadows(image, mask, numbers, generator)
         if pasted and generator.random() < numbers.distractors:
-            asked = generator.choice(np.unique(mask[mask != 0]))
-            taken = _draw_taken(mask, asked, numbers.distractors_taken_in, generator)
-            mask = (mask == asked).astype(np.uint8)
-            previous = np.isin(previous, taken).astype(np.uint8)
+            (mask,), previous = _ask_for_one([mask], previous, numbers, generator)
         start = previous if numbers.shadows_taken_in or numbers.distractors_taken_in else None
         return make_static_example(image, mask, numbers, generator, start)
 
@@ -56,6 +53,23 @@ def _draw_shadows(
     return image, previous
 
 
+def _ask_for_one(
+    masks: list[np.ndarray],
+    previous: np.ndarray,
+    numbers: Augmentation,
+    generator: np.random.Generator,
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Draws which object of the first mask is asked for; all others are distractors.
+
+    Returns:
+        The masks, with that object alone, and the previous mask, which may have taken one in.
+    """
+    asked = generator.choice(np.unique(masks[0][masks[0] != 0]))
+    taken = _draw_taken(masks[0], asked, numbers.distractors_taken_in, generator)
+    alone = [(mask == asked).astype(np.uint8) for mask in masks]
+    return alone, np.isin(previous, taken).astype(np.uint8)
+
+
 def _draw_taken(
     mask: np.ndarray, asked: int, share: float, generator: np.random.Generator
 ) -> list[int]:
@@ -69,6 +83,9 @@ def _draw_taken(
 
 class VideoDraw(NamedTuple):
     """Stage 2: two frames of one video, and the mask of a frame near the current one.
+
+    Objects of other videos are pasted onto all of them where asked for, each as it moves in frames
+    that were drawn of its own video in the same way.
 
     Attributes:
         source: frames of all videos.
@@ -85,21 +102,44 @@ class VideoDraw(NamedTuple):
     def __call__(self, index: int, generator: np.random.Generator) -> Example:
         """Makes an example whose current frame is frame `index`."""
         starts = [video.start for video in self.videos]
-        video = self.videos[int(np.searchsorted(starts, index, side="right")) - 1]
+        own = int(np.searchsorted(starts, index, side="right")) - 1
+        frames = self._draw_frames(self.videos[own], index, generator)
+        numbers = self.augmentation
+        pasted = numbers.pasted_objects and generator.random() < numbers.pasted_share
+        if pasted:
+            count = generator.integers(1, numbers.pasted_objects + 1)
+            chosen = generator.integers(len(self.videos), size=count)
+            chosen = np.where(generator.random(count) < numbers.lookalikes, own, chosen)
+            others = (self._draw_video(self.videos[other], generator) for other in chosen)
+            frames = paste_tracks(frames, others, numbers, generator)
+        images = [image for image, _ in frames]
+        masks = [mask for _, mask in frames]
+        previous = masks[2]
+        if pasted and generator.random() < numbers.distractors:
+            masks, previous = _ask_for_one(masks, previous, numbers, generator)
+        template, current, _, *later = zip(images, masks, strict=True)
+        return make_video_example(*template, *current, previous, numbers, generator, later)
+
+    def _draw_video(self, video: VideoRecords, generator: np.random.Generator) -> list[Picture]:
+        """Draws frames of a video, all of which are as likely to be the current one."""
+        index = video.start + int(generator.integers(len(video.numbers)))
+        return self._draw_frames(video, index, generator)
+
+    def _draw_frames(
+        self, video: VideoRecords, index: int, generator: np.random.Generator
+    ) -> list[Picture]:
+        """Draws the template for frame `index`, and a frame near that.
+
+        Returns:
+            The template, frame `index`, the frame near it, and those that follow.
+        """
         numbers = np.array(video.numbers)
         distance = np.abs(numbers - numbers[index - video.start])
         near = np.flatnonzero((distance > 0) & (distance <= self.reach))
         nearby = index if not near.size else video.start + int(generator.choice(near))
         template = video.start + int(generator.integers(len(numbers)))
-        frame = self.source[index]
-        return make_video_example(
-            *self.source[template][:2],
-            *frame[:2],
-            self.source[nearby].mask,
-            self.augmentation,
-            generator,
-            [self.source[later][:2] for later in self._find_later(video, nearby, index)],
-        )
+        chosen = [template, index, nearby, *self._find_later(video, nearby, index)]
+        return [self.source[each][:2] for each in chosen]
 
     def _find_later(self, video: VideoRecords, nearby: int, index: int) -> list[int]:
         """The frames after frame `index`, in the direction and at the pace of the previous one.

@@ -74,12 +74,13 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
         value = (config[group] if group else config)[name]
         if value not in known:
             raise InputError(f"{field} {value!r} is none of {', '.join(known)}")
-    asked = 1 if config.augmentation.distractors == 1 else 1 + config.augmentation.pasted_objects
-    if asked > config.model.slots:
-        raise InputError(
-            f"model.slots {config.model.slots} must be above augmentation.pasted_objects "
-            f"{config.augmentation.pasted_objects}: an image has an object of its own"
-        )
+    for kind in ("augmentation", "video_augmentation"):
+        pasted = config[kind].pasted_objects
+        if config[kind].distractors < 1 and pasted >= config.model.slots:
+            raise InputError(
+                f"model.slots {config.model.slots} must be above {kind}.pasted_objects "
+                f"{pasted}: an image has an object of its own"
+            )
     check_canvas(tuple(config.model.canvas))
     make_schedule(config)
     parallel.check_batch_size(config.batch_size, config.accumulate)
