@@ -74,7 +74,7 @@ def paste_tracks(
     masks = [mask for _, mask in frames]
     identifiers = np.unique(masks)
     objects = [[mask == identifier for mask in masks] for identifier in identifiers if identifier]
-    areas = [[np.count_nonzero(each) for each in one] for one in objects]
+    areas = [[int(np.count_nonzero(each)) for each in one] for one in objects]
     for other in others:
         if not other[0][1].any():
             continue
@@ -90,7 +90,7 @@ def paste_tracks(
                     for image, (picture, coverage) in zip(images, placed, strict=True)
                 ]
                 objects = [*left, covered]
-                areas.append([np.count_nonzero(each) for each in covered])
+                areas.append([int(np.count_nonzero(each)) for each in covered])
                 break
     labels = [np.zeros_like(mask) for mask in masks]
     for identifier, each in enumerate(generator.permutation(len(objects)), 1):
