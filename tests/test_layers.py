@@ -127,6 +127,26 @@ def test_gradients_of_a_convolution_are_those_of_jax(float64, c, f, dilation):
         np.testing.assert_allclose(found, true, atol=1e-10)
 
 
+@pytest.mark.parametrize(("size", "dilation"), [(3, 1), (3, 6), (5, 2)])
+def test_a_convolution_of_bfloat16_is_that_of_float32_but_for_rounding(size, dilation):
+    keys = jax.random.split(jax.random.key(0), 3)
+    shapes = (2, 9, 14, 40), (size, size, 40, 33), (2, 9, 14, 33)
+    x, kernel, gradient = (
+        jax.random.normal(key, shape, jnp.bfloat16) for key, shape in zip(keys, shapes, strict=True)
+    )
+
+    def compute(x, kernel, gradient):
+        value, pull = jax.vjp(lambda x, kernel: convolve(x, kernel, dilation), x, kernel)
+        return value, *pull(gradient)
+
+    wide = [each.astype(jnp.float32) for each in (x, kernel, gradient)]
+    for found, true in zip(compute(x, kernel, gradient), compute(*wide), strict=True):
+        assert found.dtype == jnp.bfloat16
+        # A result has 8 bits, so half a unit in the last is a 512th of it.
+        limit = 0.004 * float(jnp.abs(true).max())
+        np.testing.assert_allclose(found.astype(jnp.float32), true, atol=limit)
+
+
 def test_gradients_of_a_matrix_product_are_those_of_jax(float64):
     keys = jax.random.split(jax.random.key(0), 3)
     x, kernel = jax.random.normal(keys[0], (3, 4, 5, 7)), jax.random.normal(keys[1], (7, 6))
