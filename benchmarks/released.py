@@ -10,6 +10,7 @@ compute the same.
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,8 +20,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch
-import torch.nn.functional as F
+
+try:
+    import torch
+    import torch.nn.functional as F
+except ImportError:
+    print("benchmarks.released needs PyTorch: pip install -e '.[torch]'", file=sys.stderr)
+    sys.exit(2)
 
 from benchmarks.examples import draw_example
 from benchmarks.machine import print_machine

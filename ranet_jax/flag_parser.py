@@ -2,12 +2,16 @@
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ranet_jax.errors import InputError
+
+_KINDS = {"int": "whole number", "float": "number"}
+"""What argparse calls by the name of a type."""
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -39,6 +43,10 @@ class FlagParser(argparse.ArgumentParser):
         Raises:
             InputError: the message, and where flags are explained.
         """
+        if found := re.fullmatch(r"argument (\S+): invalid (\w+) value: (.*)", message):
+            flag, kind, value = found.groups()
+            if kind in _KINDS:
+                message = f"{flag} {value} is no {_KINDS[kind]}"
         raise InputError(f"{message}; {self.prog} --help explains all flags")
 
     def _refuse(self, name: str) -> NoReturn:

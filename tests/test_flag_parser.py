@@ -25,7 +25,7 @@ def parser():
         (["a.mp4", "--mask", "b.png", "--zebra"], "there is no flag --zebra; segment --help"),
         (["a.mp4", "--mask", "b.png", "--can", "3"], "there is no flag --can; did you"),
         (["a.mp4"], "the following arguments are required: --mask; segment --help"),
-        (["a.mp4", "--mask", "b.png", "--canvas", "x"], "argument --canvas: invalid int value"),
+        (["a.mp4", "--mask", "b.png", "--canvas", "x"], "--canvas 'x' is no whole number; segment"),
         (["a.png", "b.png", "--mask", "c.png"], "no place for b.png: give one, or put a pattern"),
         (["a.png", "d.png", "--mask", "c.png"], "there is no place for d.png; segment --help"),
     ],

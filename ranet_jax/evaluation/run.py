@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ranet_jax.errors import InputError
 from ranet_jax.evaluation import report
 from ranet_jax.evaluation.checks import check_out, find_unusable
+from ranet_jax.evaluation.left_out import check_nothing_left_out, leave_out
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.origin import describe_network_run, describe_results_run
 from ranet_jax.evaluation.replacement import check_results_stay, replace_results
@@ -23,7 +23,6 @@ from ranet_jax.evaluation.times import print_times, summarize_times
 from ranet_jax.files import lock_folder
 from ranet_jax.machine import count_cores
 from ranet_jax.online import OnlineLearner
-from ranet_jax.remarks import remark
 from ranet_jax.segmenter import Segmenter
 
 
@@ -124,15 +123,8 @@ def _check(
 def _leave_out(
     failures: dict[str, str], selection: Selection, left_out: dict[str, str]
 ) -> tuple[Selection, dict[str, str]]:
-    """Takes sequences out of a selection, and says so.
-
-    Raises:
-        InputError: none remains, or the split is a submission, which must be whole.
-    """
-    if failures and (len(failures) == len(selection.sequences) or not selection.split.scored):
-        raise InputError(next(iter(failures.values())))
-    for name, reason in failures.items():
-        remark(f"{name} is left out: {reason}")
+    """Takes sequences out of a selection, and says so; a submission must be whole."""
+    leave_out(failures, len(selection.sequences), must_be_whole=not selection.split.scored)
     return selection.without(set(failures)), left_out | failures
 
 
@@ -175,9 +167,4 @@ def _say_what_is_there(selection: Selection, summary: dict[str, Any], out: Path)
     if not selection.split.scored:
         submission = out / f"{selection.split_name}.zip"
         print(f"wrote {submission}; its server has the annotations and scores it")
-    left_out = summary["left_out"]
-    if left_out:
-        raise InputError(
-            f"{len(left_out)} of {len(selection.sequences)} sequences could not be evaluated and "
-            f"are left out ({', '.join(left_out)}); what is in {out} is of the others"
-        )
+    check_nothing_left_out(summary["left_out"], len(selection.sequences), "sequences", out)

@@ -10,13 +10,13 @@ from rich.table import Table
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.checks import check_results
+from ranet_jax.evaluation.left_out import check_nothing_left_out, leave_out
 from ranet_jax.evaluation.origin import describe_network_run, describe_results_run
 from ranet_jax.evaluation.replacement import check_results_stay, replace_results
 from ranet_jax.evaluation.report import SUMMARY, write_summary
 from ranet_jax.evaluation.submission import write_zip
 from ranet_jax.evaluation.ytvos import SPLIT, Clip, score_clip, segment_clip
 from ranet_jax.files import lock_folder
-from ranet_jax.remarks import remark
 from ranet_jax.segmenter import Segmenter
 
 OWN = (SUMMARY, f"{SPLIT}.zip")
@@ -46,10 +46,7 @@ class Usable(NamedTuple):
         Raises:
             InputError: none remains.
         """
-        if failures and len(failures) == len(self.clips):
-            raise InputError(next(iter(failures.values())))
-        for name, reason in failures.items():
-            remark(f"{name} is left out: {reason}")
+        leave_out(failures, len(self.clips))
         clips = [clip for clip in self.clips if clip.name not in failures]
         return Usable(clips, self.left_out | failures)
 
@@ -180,9 +177,4 @@ def _say_what_is_there(clips: list[Clip], summary: Mapping[str, Any], out: Path)
         InputError: they are not of all videos that were asked for.
     """
     print(f"masks for the benchmark's server: {out / f'{SPLIT}.zip'}")
-    left_out = summary["left_out"]
-    if left_out:
-        raise InputError(
-            f"{len(left_out)} of {len(clips)} videos could not be evaluated and are left out "
-            f"({', '.join(left_out)}); what is in {out} is of the others"
-        )
+    check_nothing_left_out(summary["left_out"], len(clips), "videos", out)

@@ -29,7 +29,9 @@ def convolve_plainly(x: Array, kernel: Array, stride: int, dilation: int) -> Arr
 
 
 def _convolve_in_products(x: Array, kernel: Array, dilation: int) -> Array:
-    """A convolution of stride 1 as one matrix product, summed in float32; arguments as `convolve`'s.
+    """A convolution of stride 1 as one matrix product, summed in float32.
+
+    Takes what `convolve` takes.
 
     A pixel's neighbours in its row stand side by side, and the product gives what each row adds to
     those around it.
@@ -51,7 +53,7 @@ def _convolve_in_products(x: Array, kernel: Array, dilation: int) -> Array:
 
 
 def _convolve_at_once(x: Array, kernel: Array, dilation: int) -> Array:
-    """A convolution of stride 1, in the form that is fast for its type; arguments as `convolve`'s.
+    """A convolution of stride 1, in the form that is fast for its type: what `convolve` gives.
 
     XLA for CPUs computes convolutions of bfloat16 in float32, and matrix products of bfloat16 with
     the instructions that the processor has for them.
