@@ -1,4 +1,4 @@
-"""The compact network, twelfth leg: objects of other videos beside that of a video.
+"""The compact network, twelfth leg, which ships: objects of other videos beside that of a video.
 
     python train.py --config configs/compact_companions.py --workdir runs/compact_companions
 
@@ -6,8 +6,9 @@ DAVIS has few training videos, each seen many times by now, and none of them had
 that moves. Here objects of other videos are pasted onto six in ten of the pairs of video frames,
 where they move and change as in their own; half of the time both are asked for, and otherwise one
 of them, beside which the other is background.
-Needs: the weights that ship (those of `compact_several.py`, as they were packed), and the data of
-`compact.py`.
+The leg began with the weights of the eleventh as they had shipped, whose kernels are of 8 bits.
+Needs: the run of `compact_several.py` in runs/compact_several, and its data.
+`--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
 Score: see docs/compact.md.
 """
 
@@ -19,7 +20,7 @@ from configs import compact_several
 def get_config() -> ml_collections.ConfigDict:
     """The recipe: what differs from the eleventh leg."""
     config = compact_several.get_config()
-    config.init_from = "ranet_jax/weights/compact.safetensors"
+    config.init_from = "runs/compact_several"
     config.data.sets = ml_collections.ConfigDict(
         {"duts-tr": 0.4, "ecssd": 0.05, "davis16-train": 0.55}
     )

@@ -1,10 +1,10 @@
-"""The compact network, eleventh leg, which ships: several objects.
+"""The compact network, eleventh leg of what ships: several objects.
 
     python train.py --config configs/compact_several.py --workdir runs/compact_several
 
 The legs before it that ship had one object a sample. Here all objects are asked for, each in a slot
 of its own, in half of the images with a pasted one; in the other half one of them is, and the other
-is background, as before. What ships began with the weights of the tenth leg as they had shipped,
+is background, as before. The leg began with the weights of the tenth leg as they had shipped,
 whose kernels are of 8 bits (they are in the history of ranet_jax/weights).
 Needs: the run of `compact_videos.py` in runs/compact_videos, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
