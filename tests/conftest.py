@@ -44,6 +44,11 @@ def davis_file(kind: str, sequence: str, index: int) -> Path:
     return sorted(folder.iterdir())[int(index)]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs slow tests first, so that at the end no process waits for another's long test."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def no_remarks_of_waiting(monkeypatch):
     """A busy machine compiles slowly, and tests that read what is said must not depend on that."""

@@ -190,6 +190,7 @@ def read_archive(content):
         return [np.asarray(Image.open(io.BytesIO(archive.read(name)))) for name in names]
 
 
+@pytest.mark.slow
 def test_from_upload_to_download(app, page, tmp_path):
     address, folder, _ = app
     send(page, write_clip(tmp_path / "clip.mp4"))

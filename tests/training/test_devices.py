@@ -80,8 +80,8 @@ def test_a_batch_is_cut_where_no_frames_follow():
 @pytest.mark.slow
 def test_number_of_devices_and_processes_changes_nothing(tmp_path):
     """All of it at once, as each program takes most of a minute to compile."""
-    expected = train_on(tmp_path / "1.npz")
-    found = train_on(tmp_path / "4.npz", devices=4, processes=2, accumulate=2)
+    expected = train_on(tmp_path / "1.npz", accumulate=2)
+    found = train_on(tmp_path / "4.npz", devices=4, processes=2)
     assert found.keys() == expected.keys()
     for name in expected:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-7, atol=1e-10, err_msg=name)

@@ -44,6 +44,7 @@ def undisturbed(tmp_path_factory):
     return work
 
 
+@pytest.mark.slow
 def test_killed_terminated_and_resumed_equals_never_stopped(undisturbed, tmp_path):
     work = tmp_path / "run"
     process = subprocess.Popen(
