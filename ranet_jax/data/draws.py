@@ -26,18 +26,26 @@ class StaticDraw(NamedTuple):
         """Makes an example of image `index`."""
         image, mask, _ = self.source[index]
         numbers = self.augmentation
-        pasted = numbers.pasted_objects and generator.random() < numbers.pasted_share
+        pasted = _draw_pasted(len(self.source), index, numbers, generator)
         if pasted:
-            count = generator.integers(1, numbers.pasted_objects + 1)
-            chosen = generator.integers(len(self.source), size=count)
-            chosen = np.where(generator.random(count) < numbers.lookalikes, index, chosen)
-            others = (self.source[int(other)][:2] for other in chosen)
+            others = (self.source[other][:2] for other in pasted)
             image, mask = paste_objects(image, mask, others, numbers, generator)
         image, previous = _draw_shadows(image, mask, numbers, generator)
         if pasted and generator.random() < numbers.distractors:
             (mask,), previous = _ask_for_one([mask], previous, numbers, generator)
         start = previous if numbers.shadows_taken_in or numbers.distractors_taken_in else None
         return make_static_example(image, mask, numbers, generator, start)
+
+
+def _draw_pasted(
+    count: int, own: int, numbers: Augmentation, generator: np.random.Generator
+) -> list[int]:
+    """Draws which images, or videos, of so many give objects to paste; none where none are."""
+    if not numbers.pasted_objects or generator.random() >= numbers.pasted_share:
+        return []
+    size = generator.integers(1, numbers.pasted_objects + 1)
+    chosen = generator.integers(count, size=size)
+    return np.where(generator.random(size) < numbers.lookalikes, own, chosen).tolist()
 
 
 def _draw_shadows(
@@ -105,12 +113,9 @@ class VideoDraw(NamedTuple):
         own = int(np.searchsorted(starts, index, side="right")) - 1
         frames = self._draw_frames(self.videos[own], index, generator)
         numbers = self.augmentation
-        pasted = numbers.pasted_objects and generator.random() < numbers.pasted_share
+        pasted = _draw_pasted(len(self.videos), own, numbers, generator)
         if pasted:
-            count = generator.integers(1, numbers.pasted_objects + 1)
-            chosen = generator.integers(len(self.videos), size=count)
-            chosen = np.where(generator.random(count) < numbers.lookalikes, own, chosen)
-            others = (self._draw_video(self.videos[other], generator) for other in chosen)
+            others = (self._draw_video(self.videos[other], generator) for other in pasted)
             frames = paste_tracks(frames, others, numbers, generator)
         images = [image for image, _ in frames]
         masks = [mask for _, mask in frames]

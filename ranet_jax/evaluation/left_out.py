@@ -1,13 +1,15 @@
 """What is left out of an evaluation, and how a run says so: alike for every benchmark."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ranet_jax.errors import InputError
 from ranet_jax.remarks import remark
 
 
-def leave_out(failures: Mapping[str, str], count: int, *, must_be_whole: bool = False) -> None:
+def report_left_out(
+    failures: Mapping[str, str], count: int, *, must_be_whole: bool = False
+) -> None:
     """Says which videos are left out, and why.
 
     Args:
@@ -24,7 +26,7 @@ def leave_out(failures: Mapping[str, str], count: int, *, must_be_whole: bool = 
         remark(f"{name} is left out: {reason}")
 
 
-def check_nothing_left_out(left_out: Iterable[str], count: int, kind: str, out: Path) -> None:
+def check_nothing_left_out(left_out: Collection[str], count: int, kind: str, out: Path) -> None:
     """Ends a run whose results are not of all that was asked for.
 
     Args:
@@ -36,8 +38,8 @@ def check_nothing_left_out(left_out: Iterable[str], count: int, kind: str, out: 
     Raises:
         InputError: some are missing; it names them.
     """
-    if names := list(left_out):
+    if left_out:
         raise InputError(
-            f"{len(names)} of {count} {kind} could not be evaluated and are left out "
-            f"({', '.join(names)}); what is in {out} is of the others"
+            f"{len(left_out)} of {count} {kind} could not be evaluated and are left out "
+            f"({', '.join(left_out)}); what is in {out} is of the others"
         )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ranet_jax.evaluation import report
 from ranet_jax.evaluation.checks import check_out, find_unusable
-from ranet_jax.evaluation.left_out import check_nothing_left_out, leave_out
+from ranet_jax.evaluation.left_out import check_nothing_left_out, report_left_out
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.origin import describe_network_run, describe_results_run
 from ranet_jax.evaluation.replacement import check_results_stay, replace_results
@@ -124,7 +124,7 @@ def _leave_out(
     failures: dict[str, str], selection: Selection, left_out: dict[str, str]
 ) -> tuple[Selection, dict[str, str]]:
     """Takes sequences out of a selection, and says so; a submission must be whole."""
-    leave_out(failures, len(selection.sequences), must_be_whole=not selection.split.scored)
+    report_left_out(failures, len(selection.sequences), must_be_whole=not selection.split.scored)
     return selection.without(set(failures)), left_out | failures
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.checks import check_results
-from ranet_jax.evaluation.left_out import check_nothing_left_out, leave_out
+from ranet_jax.evaluation.left_out import check_nothing_left_out, report_left_out
 from ranet_jax.evaluation.origin import describe_network_run, describe_results_run
 from ranet_jax.evaluation.replacement import check_results_stay, replace_results
 from ranet_jax.evaluation.report import SUMMARY, write_summary
@@ -46,7 +46,7 @@ class Usable(NamedTuple):
         Raises:
             InputError: none remains.
         """
-        leave_out(failures, len(self.clips))
+        report_left_out(failures, len(self.clips))
         clips = [clip for clip in self.clips if clip.name not in failures]
         return Usable(clips, self.left_out | failures)
 

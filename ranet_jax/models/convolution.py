@@ -52,7 +52,7 @@ def _convolve_in_products(x: Array, kernel: Array, dilation: int) -> Array:
     return functools.reduce(jnp.add, rows).astype(x.dtype)
 
 
-def _convolve_at_once(x: Array, kernel: Array, dilation: int) -> Array:
+def _convolve_by_type(x: Array, kernel: Array, dilation: int) -> Array:
     """A convolution of stride 1, in the form that is fast for its type: what `convolve` gives.
 
     XLA for CPUs computes convolutions of bfloat16 in float32, and matrix products of bfloat16 with
@@ -95,11 +95,11 @@ def convolve(x: Array, kernel: Array, dilation: int) -> Array:
     Returns:
         [b, h, w, f].
     """
-    return _convolve_at_once(x, kernel, dilation)
+    return _convolve_by_type(x, kernel, dilation)
 
 
 def _convolve_forward(x: Array, kernel: Array, dilation: int) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve_at_once(x, kernel, dilation), (x, kernel)
+    return _convolve_by_type(x, kernel, dilation), (x, kernel)
 
 
 def _convolve_backward(
@@ -135,7 +135,7 @@ def _convolve_backward(
 
         taps = [sum_tap(row, column) for row in range(size) for column in range(size)]
         of_kernel = jnp.stack(taps).reshape(kernel.shape)
-    return _convolve_at_once(gradient, turned, dilation), of_kernel
+    return _convolve_by_type(gradient, turned, dilation), of_kernel
 
 
 convolve.defvjp(_convolve_forward, _convolve_backward)
