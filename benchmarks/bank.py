@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.machine import print_machine
 from ranet_jax import Segmenter, read_frame
+from ranet_jax.data.clips import Clip
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import region_similarity
 from ranet_jax.flag_parser import FlagParser
@@ -25,9 +26,6 @@ from ranet_jax.media.masks import read_davis_mask
 JOINS = 10
 """The frame in which the second object joins."""
 
-Clip = tuple[list[np.ndarray], list[np.ndarray]]
-"""Frames, uint8 RGB [h, w, 3], and masks, uint8 [h, w]."""
-
 
 def read_clip(davis: Path, name: str) -> Clip:
     """Reads a sequence of one object."""
@@ -36,9 +34,11 @@ def read_clip(davis: Path, name: str) -> Clip:
         if not folder.is_dir():
             raise InputError(f"{folder} does not exist; name the folder of DAVIS, and its sequence")
     frames, masks = map(list_images, folders)
-    return [read_frame(path) for path in frames], [
-        read_davis_mask(path, binary=True) for path in masks
-    ]
+    return Clip(
+        name,
+        [read_frame(path) for path in frames],
+        [read_davis_mask(path, binary=True) for path in masks],
+    )
 
 
 def paste_clip(first: Clip, second: Clip, corner: int = 0) -> Clip:
@@ -53,8 +53,10 @@ def paste_clip(first: Clip, second: Clip, corner: int = 0) -> Clip:
         The clip, as long as the shorter one. The object has the next id that is free.
     """
     frames, masks = [], []
-    identifier = first[1][0].max() + 1
-    for frame, mask, other, object_mask in zip(*first, *second, strict=False):
+    identifier = first.masks[0].max() + 1
+    for frame, mask, other, object_mask in zip(
+        first.frames, first.masks, second.frames, second.masks, strict=False
+    ):
         h, w = mask.shape
         small = cv2.resize(other, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
         small_mask = cv2.resize(object_mask, (w // 2, h // 2), interpolation=cv2.INTER_NEAREST)
@@ -65,7 +67,7 @@ def paste_clip(first: Clip, second: Clip, corner: int = 0) -> Clip:
         mask[place][small_mask > 0] = identifier
         frames.append(frame)
         masks.append(mask)
-    return frames, masks
+    return Clip(f"{first.name} with {second.name}", frames, masks)
 
 
 def find_overlap(found: list[np.ndarray], masks: list[np.ndarray], one: int, begin: int) -> float:
@@ -95,7 +97,7 @@ def follow(
     Returns:
         A mask a frame.
     """
-    frames, masks = clip
+    _, frames, masks = clip
     found = [np.zeros_like(masks[0])] * begin
     tracker = segmenter.start(frames[begin], np.where(np.isin(masks[begin], ids), masks[begin], 0))
     found.append(masks[begin])
@@ -109,7 +111,7 @@ def follow(
 
 def measure_templates(segmenter: Segmenter, clip: Clip, rounds: int = 15) -> dict[int, float]:
     """Median milliseconds of `Tracker.step` by the number of templates."""
-    frames, masks = clip
+    _, frames, masks = clip
     trackers = {}
     for count in (1, 2, 4):
         tracker = trackers[count] = segmenter.start(frames[0], masks[0])
@@ -146,13 +148,13 @@ def main() -> None:
     alone = [follow(segmenter, both, [one], begin, {}) for one, begin in ((1, 0), (2, JOINS))]
     print(f"{args.second} pasted onto {args.first}, joining at frame {JOINS}; J after it:")
     for one, found in zip((1, 2), alone, strict=True):
-        values = [find_overlap(masks, both[1], one, JOINS) for masks in (together, found)]
+        values = [find_overlap(masks, both.masks, one, JOINS) for masks in (together, found)]
         print(f"  object {one}: {values[0]:.3f}, by itself {values[1]:.3f}")
 
-    middle = len(second[0]) // 2
+    middle = len(second.frames) // 2
     before = follow(segmenter, second, [1], 0, {})
     after = follow(segmenter, second, [1], 0, {middle: [1]})
-    values = [find_overlap(masks, second[1], 1, middle) for masks in (before, after)]
+    values = [find_overlap(masks, second.masks, 1, middle) for masks in (before, after)]
     print(f"{args.second}, corrected at frame {middle}; J after it: {values[0]:.3f} before the")
     print(f"  correction, {values[1]:.3f} with it")
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bank import Clip, follow, paste_clip, read_clip
+from benchmarks.bank import follow, paste_clip, read_clip
 from benchmarks.machine import print_machine
 from ranet_jax import Segmenter
+from ranet_jax.data.clips import Clip
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.scoring import score_sequence
@@ -39,11 +40,11 @@ def score_objects(found: list[np.ndarray], masks: list[np.ndarray]) -> float:
 
 def compare(segmenter: Segmenter, clip: Clip, count: int) -> tuple[float, float]:
     """The mean J&F of all objects of a clip, followed together and each by itself."""
-    together = score_objects(follow(segmenter, clip, list(range(1, count + 1)), 0, {}), clip[1])
+    together = score_objects(follow(segmenter, clip, list(range(1, count + 1)), 0, {}), clip.masks)
     alone = []
     for one in range(1, count + 1):
         found = follow(segmenter, clip, [one], 0, {})
-        masks = [found, clip[1]]
+        masks = [found, clip.masks]
         alone.append(score_objects(*([np.uint8(m == one) for m in each] for each in masks)))
     return together, float(np.mean(alone))
 
@@ -59,7 +60,7 @@ def main() -> None:
     if not 2 <= len(names) <= MOST:
         raise InputError(f"--sequences {args.sequences} has {len(names)} names; give 2 to {MOST}")
     clips = [read_clip(args.davis, name) for name in names]
-    sizes = {name: clip[1][0].shape for name, clip in zip(names, clips, strict=True)}
+    sizes = {clip.name: clip.masks[0].shape for clip in clips}
     if len(set(sizes.values())) > 1:
         raise InputError(f"the sequences are of several sizes, {sizes}; give such as are of one")
     if args.checkpoint:

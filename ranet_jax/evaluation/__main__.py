@@ -13,7 +13,7 @@ from ranet_jax.evaluation import ytvos
 from ranet_jax.evaluation.checks import check_out
 from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
-from ranet_jax.evaluation.ytvos_run import evaluate_clip_masks, evaluate_clips
+from ranet_jax.evaluation.ytvos_run import evaluate_video_masks, evaluate_videos
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.network_flags import (
     add_computation_flags,
@@ -78,13 +78,13 @@ def _evaluate_ytvos(args: argparse.Namespace, out: Path) -> None:
     if args.max_frames or args.online_steps:
         raise InputError("--max-frames and --online-steps are for DAVIS; leave them out for ytvos")
     data_dir = args.data_dir or Path("data/YouTube-VOS/valid")
-    clips = ytvos.find_clips(data_dir, args.sequences)
-    check_out(out, data_dir, [] if args.results else [clip.name for clip in clips])
+    videos = ytvos.find_videos(data_dir, args.sequences)
+    check_out(out, data_dir, [] if args.results else [video.name for video in videos])
     if args.results:
-        evaluate_clip_masks(clips, args.results, out)
+        evaluate_video_masks(videos, args.results, out)
         return
     segmenter = Segmenter.from_network(choose_network(args), args.precision)
-    evaluate_clips(clips, segmenter, _name_weights(args), out)
+    evaluate_videos(videos, segmenter, _name_weights(args), out)
 
 
 def _name_weights(args: argparse.Namespace) -> str:

@@ -26,8 +26,8 @@ SPLIT = "ytvos"
 """What the command calls it."""
 
 
-class Clip(NamedTuple):
-    """One video.
+class SparseVideo(NamedTuple):
+    """One video, annotated in some of its frames.
 
     Attributes:
         name: of its folder.
@@ -44,7 +44,7 @@ class Clip(NamedTuple):
     wanted: frozenset[str]
 
 
-def find_clips(root: Path, chosen: list[str] | None = None) -> list[Clip]:
+def find_videos(root: Path, chosen: list[str] | None = None) -> list[SparseVideo]:
     """Finds the videos of a split.
 
     Args:
@@ -70,7 +70,7 @@ def find_clips(root: Path, chosen: list[str] | None = None) -> list[Clip]:
     if unknown := sorted(set(chosen or []) - set(names)):
         raise InputError(f"{', '.join(unknown)} not in {root / 'Annotations'}")
     videos = _read_meta(root / "meta.json")
-    return [_find_clip(root, name, videos) for name in names if not chosen or name in chosen]
+    return [_find_video(root, name, videos) for name in names if not chosen or name in chosen]
 
 
 def _read_meta(path: Path) -> Mapping[str, Any]:
@@ -90,7 +90,7 @@ def _read_meta(path: Path) -> Mapping[str, Any]:
         ) from None
 
 
-def _find_clip(root: Path, name: str, videos: Mapping[str, Any]) -> Clip:
+def _find_video(root: Path, name: str, videos: Mapping[str, Any]) -> SparseVideo:
     """One video, with the frames in which its objects appear."""
     folder = root / "JPEGImages" / name
     frames = tuple(list_images(folder)) if folder.is_dir() else ()
@@ -123,15 +123,15 @@ def _find_clip(root: Path, name: str, videos: Mapping[str, Any]) -> Clip:
     if not joins:
         raise InputError(f"{next(iter(annotations.values()))} has no object; nor has any of {name}")
     wanted = frozenset(stem for of_object in of_meta.values() for stem in of_object) & set(stems)
-    return Clip(name, frames, annotations, joins, wanted or frozenset(stems))
+    return SparseVideo(name, frames, annotations, joins, wanted or frozenset(stems))
 
 
-def segment_clip(segmenter: Segmenter, clip: Clip, folder: Path) -> list[float]:
+def segment_sparse_video(segmenter: Segmenter, video: SparseVideo, folder: Path) -> list[float]:
     """Segments a video, objects joining where they appear, and writes the masks that are wanted.
 
     Args:
         segmenter: the network.
-        clip: the video.
+        video: the video.
         folder: of the masks; appears when all of them are written.
 
     Returns:
@@ -143,7 +143,7 @@ def segment_clip(segmenter: Segmenter, clip: Clip, folder: Path) -> list[float]:
     seconds: list[float] = []
     tracker: Tracker | None = None
     with replace_folder(folder) as unfinished:
-        for path in clip.frames:
+        for path in video.frames:
             frame = read_frame(path)
             labels = np.zeros(frame.shape[:2], np.uint8)
             try:
@@ -151,9 +151,9 @@ def segment_clip(segmenter: Segmenter, clip: Clip, folder: Path) -> list[float]:
                     start = time.perf_counter()
                     labels = tracker.step(frame)
                     seconds.append(time.perf_counter() - start)
-                if path.stem in clip.joins:
-                    given = read_davis_mask(clip.annotations[path.stem], frame.shape[:2])
-                    given = np.where(np.isin(given, clip.joins[path.stem]), given, 0)
+                if path.stem in video.joins:
+                    given = read_davis_mask(video.annotations[path.stem], frame.shape[:2])
+                    given = np.where(np.isin(given, video.joins[path.stem]), given, 0)
                     given = given.astype(np.uint8)
                     if tracker:
                         labels = tracker.add(frame, given)
@@ -161,16 +161,16 @@ def segment_clip(segmenter: Segmenter, clip: Clip, folder: Path) -> list[float]:
                         tracker, labels = segmenter.start(frame, given), given
             except InputError as error:
                 raise InputError(f"{path}: {error}") from None
-            if path.stem in clip.wanted:
+            if path.stem in video.wanted:
                 write_mask(unfinished / f"{path.stem}.png", labels)
     return seconds
 
 
-def score_clip(clip: Clip, folder: Path) -> dict[int, tuple[float, float]]:
+def score_sparse_video(video: SparseVideo, folder: Path) -> dict[int, tuple[float, float]]:
     """Scores the masks of a video on the annotations after those in which objects appear.
 
     Args:
-        clip: the video.
+        video: the video.
         folder: of its masks.
 
     Returns:
@@ -181,9 +181,9 @@ def score_clip(clip: Clip, folder: Path) -> dict[int, tuple[float, float]]:
     """
     values: dict[int, list[tuple[float, float]]] = {}
     seen: set[int] = set()
-    for path in clip.frames:
-        if path.stem in clip.annotations and path.stem in clip.wanted:
-            truth = read_davis_mask(clip.annotations[path.stem])
+    for path in video.frames:
+        if path.stem in video.annotations and path.stem in video.wanted:
+            truth = read_davis_mask(video.annotations[path.stem])
             # Where nobody is annotated but those who appear, it says nothing about the others.
             if seen & set(np.unique(truth).tolist()):
                 found = read_davis_mask(folder / f"{path.stem}.png", truth.shape)
@@ -192,6 +192,6 @@ def score_clip(clip: Clip, folder: Path) -> dict[int, tuple[float, float]]:
                     values.setdefault(one, []).append(
                         (region_similarity(*pair), boundary_accuracy(*pair))
                     )
-        seen |= set(clip.joins.get(path.stem, []))
+        seen |= set(video.joins.get(path.stem, []))
     means = {one: np.mean(pairs, axis=0) for one, pairs in sorted(values.items())}
     return {one: (float(j), float(f)) for one, (j, f) in means.items()}

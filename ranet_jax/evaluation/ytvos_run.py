@@ -15,7 +15,7 @@ from ranet_jax.evaluation.origin import describe_network_run, describe_results_r
 from ranet_jax.evaluation.replacement import check_results_stay, replace_results
 from ranet_jax.evaluation.report import SUMMARY, write_summary
 from ranet_jax.evaluation.submission import write_zip
-from ranet_jax.evaluation.ytvos import SPLIT, Clip, score_clip, segment_clip
+from ranet_jax.evaluation.ytvos import SPLIT, SparseVideo, score_sparse_video, segment_sparse_video
 from ranet_jax.files import lock_folder
 from ranet_jax.segmenter import Segmenter
 
@@ -27,11 +27,11 @@ class Usable(NamedTuple):
     """Which videos can be evaluated.
 
     Attributes:
-        clips: these.
+        videos: these.
         left_out: why each of the others cannot be, by its name; one line.
     """
 
-    clips: list[Clip]
+    videos: list[SparseVideo]
     left_out: dict[str, str]
 
     def without(self, failures: dict[str, str]) -> "Usable":
@@ -46,18 +46,18 @@ class Usable(NamedTuple):
         Raises:
             InputError: none remains.
         """
-        report_left_out(failures, len(self.clips))
-        clips = [clip for clip in self.clips if clip.name not in failures]
-        return Usable(clips, self.left_out | failures)
+        report_left_out(failures, len(self.videos))
+        videos = [video for video in self.videos if video.name not in failures]
+        return Usable(videos, self.left_out | failures)
 
 
-def evaluate_clips(
-    clips: list[Clip], segmenter: Segmenter, checkpoint: str, out: Path
+def evaluate_videos(
+    videos: list[SparseVideo], segmenter: Segmenter, checkpoint: str, out: Path
 ) -> dict[str, object]:
     """Segments videos, scores them where there is truth, and packs them for the server.
 
     Args:
-        clips: the videos.
+        videos: the videos.
         segmenter: the network.
         checkpoint: what the summary calls the network's weights.
         out: where the masks, `ytvos.zip` and `summary.json` go.
@@ -70,21 +70,21 @@ def evaluate_clips(
             the results in `out` are of the others.
     """
     with lock_folder(out), replace_results(out, OWN) as new:
-        seconds, failures = _segment(clips, segmenter, new)
-        usable = Usable(clips, {}).without(failures)
+        seconds, failures = _segment(videos, segmenter, new)
+        usable = Usable(videos, {}).without(failures)
         summary = describe_network_run(segmenter, checkpoint)
         summary["ms_per_frame_median"] = 1000 * float(np.median(seconds)) if seconds else None
         summary |= _score(usable, masks=new, new=new)
         write_summary(new / SUMMARY, summary)
-    _say_what_is_there(clips, summary, out)
+    _say_what_is_there(videos, summary, out)
     return summary
 
 
-def evaluate_clip_masks(clips: list[Clip], results: Path, out: Path) -> dict[str, object]:
+def evaluate_video_masks(videos: list[SparseVideo], results: Path, out: Path) -> dict[str, object]:
     """Scores masks that exist where there is truth, and packs them for the server.
 
     Args:
-        clips: the videos.
+        videos: the videos.
         results: folder with a folder of masks a video.
         out: where `ytvos.zip` and `summary.json` go.
 
@@ -92,40 +92,40 @@ def evaluate_clip_masks(clips: list[Clip], results: Path, out: Path) -> dict[str
         What `summary.json` holds.
 
     Raises:
-        InputError: as `evaluate_clips`.
+        InputError: as `evaluate_videos`.
     """
     check_results_stay(results, out)
-    usable = Usable(clips, {}).without(_find_incomplete(clips, results))
+    usable = Usable(videos, {}).without(_find_incomplete(videos, results))
     with lock_folder(out), replace_results(out, OWN) as new:
         summary = describe_results_run(results) | _score(usable, masks=results, new=new)
         write_summary(new / SUMMARY, summary)
-    _say_what_is_there(clips, summary, out)
+    _say_what_is_there(videos, summary, out)
     return summary
 
 
 def _segment(
-    clips: list[Clip], segmenter: Segmenter, folder: Path
+    videos: list[SparseVideo], segmenter: Segmenter, folder: Path
 ) -> tuple[list[float], dict[str, str]]:
     """Segments videos; gives the seconds of their frames, and why some came to no end."""
     seconds: list[float] = []
     failures = {}
-    for number, clip in enumerate(clips, 1):
+    for number, video in enumerate(videos, 1):
         try:
-            seconds += segment_clip(segmenter, clip, folder / clip.name)
+            seconds += segment_sparse_video(segmenter, video, folder / video.name)
         except InputError as error:
-            failures[clip.name] = str(error)
-        print(f"{number} of {len(clips)}: {clip.name}", flush=True)
+            failures[video.name] = str(error)
+        print(f"{number} of {len(videos)}: {video.name}", flush=True)
     return seconds, failures
 
 
-def _find_incomplete(clips: list[Clip], results: Path) -> dict[str, str]:
+def _find_incomplete(videos: list[SparseVideo], results: Path) -> dict[str, str]:
     """Finds videos of which masks are missing; says which, by the video's name."""
     incomplete = {}
-    for clip in clips:
+    for video in videos:
         try:
-            check_results(results / clip.name, [f"{stem}.png" for stem in sorted(clip.wanted)])
+            check_results(results / video.name, [f"{stem}.png" for stem in sorted(video.wanted)])
         except InputError as error:
-            incomplete[clip.name] = str(error)
+            incomplete[video.name] = str(error)
     return incomplete
 
 
@@ -133,21 +133,21 @@ def _score(usable: Usable, *, masks: Path, new: Path) -> dict[str, object]:
     """Scores and packs masks, and gives this part of the summary."""
     scores: dict[str, dict[int, tuple[float, float]]] = {}
     failures = {}
-    for number, clip in enumerate(usable.clips, 1):
+    for number, video in enumerate(usable.videos, 1):
         try:
-            scores[clip.name] = score_clip(clip, masks / clip.name)
+            scores[video.name] = score_sparse_video(video, masks / video.name)
         except InputError as error:
-            failures[clip.name] = str(error)
-        print(f"scored {number} of {len(usable.clips)}: {clip.name}", flush=True)
+            failures[video.name] = str(error)
+        print(f"scored {number} of {len(usable.videos)}: {video.name}", flush=True)
     usable = usable.without(failures)
-    names = [f"{clip.name}/{stem}.png" for clip in usable.clips for stem in sorted(clip.wanted)]
+    names = [f"{video.name}/{stem}.png" for video in usable.videos for stem in sorted(video.wanted)]
     write_zip(new / f"{SPLIT}.zip", {f"Annotations/{name}": masks / name for name in names})
     of_objects = {
         f"{name}_{one}": pair for name, found in scores.items() for one, pair in found.items()
     }
     return {
         "split": SPLIT,
-        "videos": [clip.name for clip in usable.clips],
+        "videos": [video.name for video in usable.videos],
         "left_out": usable.left_out,
         "scores": _summarize(of_objects),
     }
@@ -170,11 +170,11 @@ def _summarize(scores: Mapping[str, tuple[float, float]]) -> dict[str, object] |
     return {"J": region, "F": boundary, "overall": overall, "objects": dict(scores)}
 
 
-def _say_what_is_there(clips: list[Clip], summary: Mapping[str, Any], out: Path) -> None:
+def _say_what_is_there(videos: list[SparseVideo], summary: Mapping[str, Any], out: Path) -> None:
     """Says where the masks for the server are.
 
     Raises:
         InputError: they are not of all videos that were asked for.
     """
     print(f"masks for the benchmark's server: {out / f'{SPLIT}.zip'}")
-    check_nothing_left_out(summary["left_out"], len(clips), "videos", out)
+    check_nothing_left_out(summary["left_out"], len(videos), "videos", out)

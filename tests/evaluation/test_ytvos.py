@@ -12,7 +12,7 @@ from PIL import Image
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import __main__ as command_line
 from ranet_jax.evaluation import ytvos_run
-from ranet_jax.evaluation.ytvos import find_clips, segment_clip
+from ranet_jax.evaluation.ytvos import find_videos, segment_sparse_video
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.segmenter import Segmenter
 from tests.colour_network import GREEN, RED, ColourNetwork, mark, paint
@@ -143,13 +143,13 @@ def test_old_results_stay_until_new_ones_are_there(run, monkeypatch, tmp_path, c
     write_mask(old, np.zeros((192, 320), np.uint8))
     before = contents(out)
 
-    def segment(segmenter, clip, folder):
-        if clip.name == "small":  # the second
+    def segment(segmenter, video, folder):
+        if video.name == "small":  # the second
             raise KeyboardInterrupt
-        return segment_clip(segmenter, clip, folder)
+        return segment_sparse_video(segmenter, video, folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ytvos_run, "segment_clip", segment)
+        patch.setattr(ytvos_run, "segment_sparse_video", segment)
         with pytest.raises(KeyboardInterrupt):
             run(root)
     left = contents(out)
@@ -173,7 +173,9 @@ def test_results_that_lack_a_mask_are_left_out_before_anything_is_scored(
     for stem in ("00005", "00020"):
         (results / "small" / f"{stem}.png").unlink()
     scored = []
-    monkeypatch.setattr(ytvos_run, "score_clip", lambda clip, _: scored.append(clip.name) or {})
+    monkeypatch.setattr(
+        ytvos_run, "score_sparse_video", lambda video, _: scored.append(video.name) or {}
+    )
     with pytest.raises(InputError, match=r"1 of 2 videos could not be evaluated .* \(small\)"):
         run(root, "--results", results)
     assert scored == ["large"]
@@ -233,7 +235,7 @@ def test_a_folder_that_cannot_be_used(tmp_path, change, message):
     root = make(tmp_path / "data", whole=False)
     change(root)
     with pytest.raises(InputError, match=message):
-        find_clips(root)
+        find_videos(root)
 
 
 def test_what_is_for_davis_alone(run, tmp_path):
