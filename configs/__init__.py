@@ -1,1 +1,1 @@
-"""Recipes: a file each, with its command, its cost and its score; and what several share."""
+"""Recipes: a file each, with its command and what it needs; and what several share."""

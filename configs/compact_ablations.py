@@ -2,7 +2,7 @@
 
     python train.py --config configs/compact_ablations.py:VARIANT --workdir runs/VARIANT
     python evaluate.py --split davis16-val --checkpoint runs/VARIANT --out out/VARIANT
-    python -m ranet_jax.tables RANet=out/ranking out/maximum "no video fine-tuning=out/images" ...
+    python -m ranet_jax.tables full=out/ranking maximum=out/maximum "no ranking=out/no_ranking" ...
 
 VARIANT is one of `NETWORKS` or `SETS`. 150 steps of 8 pairs are a tenth of the first leg of what
 ships, so that only what differs between the variants means anything.

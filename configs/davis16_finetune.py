@@ -1,6 +1,6 @@
 r"""Stage 2: one object, two frames of a DAVIS-2016 training video (section 4.2 of the paper).
 
-    python -m ranet_jax.data.prepare davis16-train --source DAVIS
+    python -m ranet_jax.data.prepare davis16-train --source data/DAVIS
     python train.py --config configs/davis16_finetune.py --workdir runs/davis16
 
 Needs: the run of `static_pretrain.py` in runs/static, and DAVIS. Memory and time on a GPU: not

@@ -1,6 +1,6 @@
 """Stage 2 for several objects: two frames of a DAVIS-2017 training video.
 
-    python -m ranet_jax.data.prepare davis17-train --source DAVIS
+    python -m ranet_jax.data.prepare davis17-train --source data/DAVIS
     python train.py --config configs/davis17_finetune.py --workdir runs/davis17
 
 Needs: the run of `static_pretrain_multi.py` in runs/static_multi, and DAVIS 2017. Memory and time

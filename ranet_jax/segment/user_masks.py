@@ -40,7 +40,7 @@ def read_mask(path: str | Path) -> np.ndarray:
 
     Returns:
         uint8 [h, w] of ids, 0 is background. Colours are numbered anew in each file: where another
-        mask of the same video shows another object, give it another id (`2 * read_mask(path)`).
+        mask of the same video shows another object, give it an id that is free.
 
     Raises:
         InputError: as `read_user_masks` does.

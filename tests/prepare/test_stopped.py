@@ -14,11 +14,13 @@ from tests.prepare.images import list_tree, write_images
 
 # Prepares a set and sends itself a signal at a chosen point.
 STRIKE = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 import tensorflow_datasets as tfds
 from ranet_jax.data.prepare import __main__ as command, builder, training_sets
 
+# A shell lets what it starts in the background ignore Ctrl-C, the tests among them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 point, number = sys.argv.pop(1), int(sys.argv.pop(1))
 owner, name = {
     "reading": (Path, "read_bytes"),
