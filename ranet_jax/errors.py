@@ -26,15 +26,17 @@ class InputError(Exception):
     """Input that cannot be used. The message names the file and the remedy, on one line."""
 
 
-def run_command(main: Callable[[], None]) -> None:
+def run_command(main: Callable[[], None], *, kept: str = "") -> None:
     """Runs a command's `main`; an `InputError` becomes one line on stderr and exit code 2.
 
     Args:
-        main: the command, without arguments. What the system refuses (permissions, a full disk, a
-            device that is not there) ends alike, and an extra of the package that is not
-            installed. Any other exception passes through with its traceback, because it is a fault
-            of this program and not of the input. Names that the terminal cannot show, such as
-            Cyrillic ones on an ASCII terminal, are printed with escapes.
+        main: the command, without arguments. Ctrl-C ends it with one line and exit code 130. What
+            the system refuses (permissions, a full disk, a device that is not there) ends with 2,
+            and an extra of the package that is not installed. Any other exception passes through
+            with its traceback, because it is a fault of this program and not of the input. Names
+            that the terminal cannot show, such as Cyrillic ones on an ASCII terminal, are printed
+            with escapes.
+        kept: what is there after Ctrl-C; said on that line.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -44,6 +46,9 @@ def run_command(main: Callable[[], None]) -> None:
     except InputError as error:
         print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"interrupted; {kept}" if kept else "interrupted", file=sys.stderr)
+        sys.exit(130)
     except (AssertionError, RuntimeError) as error:
         # What jax raises, without a word of it, where the device that was asked for is missing.
         platforms = os.environ.get("JAX_PLATFORMS")

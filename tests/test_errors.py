@@ -35,6 +35,16 @@ def test_one_line_and_exit_code_2(capsys, error, line):
     assert found.startswith("error: ") and found.endswith(line)
 
 
+@pytest.mark.parametrize(
+    ("kept", "line"), [("", "interrupted\n"), ("it is kept", "interrupted; it is kept\n")]
+)
+def test_an_interrupt_is_one_line(capsys, kept, line):
+    with pytest.raises(SystemExit) as exit_info:
+        run_command(fail_with(KeyboardInterrupt()), kept=kept)
+    assert exit_info.value.code == 130
+    assert capsys.readouterr().err == line
+
+
 def test_what_takes_long_says_so_and_what_does_not_is_silent(capsys):
     with remark_if_slow("this is quick", seconds=60):
         pass

@@ -268,8 +268,14 @@ class Page:
             self._layout.result: gr.Video(value=overlay, visible=overlay is not None),
             self._layout.masks: gr.DownloadButton(value=archive, interactive=archive is not None),
             self._layout.overlay: gr.DownloadButton(value=overlay, interactive=overlay is not None),
-            **self._layout.offer_correction(visit.finished, visit.doubtful, visit.chosen),
+            **self._offer_correction(visit),
         }
+
+    def _offer_correction(self, visit: Visit) -> dict:
+        """Offers to correct a frame, unless looks are remembered: then nobody can go back."""
+        if self._segmenter.protocol.memory_every:
+            return {}
+        return self._layout.offer_correction(visit.finished, visit.doubtful, visit.chosen)
 
     def _interrupt(self, request: gr.Request) -> None:
         """Stop was pressed."""

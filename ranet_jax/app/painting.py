@@ -30,13 +30,34 @@ def fit_picture(frame: np.ndarray) -> np.ndarray:
     Returns:
         uint8 RGB of the picture's size.
     """
-    scale = min(room / side for room, side in zip(_ROOM, frame.shape, strict=False))
-    size = [max(1, round(side * scale)) for side in frame.shape[1::-1]]
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(frame, size, interpolation=method)
+    height, width = _find_picture_size(frame.shape[:2])
+    method = cv2.INTER_AREA if height < frame.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(frame, (width, height), interpolation=method)
 
 
-def fit_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _find_picture_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the picture of a frame of that size."""
+    scale = min(room / side for room, side in zip(_ROOM, size, strict=True))
+    height, width = (max(1, round(side * scale)) for side in size)
+    return height, width
+
+
+def find_shown(labels: np.ndarray) -> np.ndarray:
+    """Finds the objects that somebody sees who is to correct a frame.
+
+    Args:
+        labels: of the frame, uint8 [h, w].
+
+    Returns:
+        Ids, in order: those that are left when the labels went through the frame's picture and
+        back, as a painting does; in a small picture tiny objects are lost.
+    """
+    picture = resize_labels(labels, _find_picture_size(labels.shape))
+    ids = np.unique(resize_labels(picture, labels.shape))
+    return ids[ids > 0]
+
+
+def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resizes labels by nearest neighbour, from a frame to its picture or back.
 
     Args:
@@ -60,7 +81,7 @@ def paint_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         uint8 RGBA [height, width, 4].
     """
     strokes = np.vstack([np.zeros((1, 4)), np.insert(BRUSHES, 3, 255, axis=1)]).astype(np.uint8)
-    return strokes[fit_labels(mask, size)]
+    return strokes[resize_labels(mask, size)]
 
 
 def read_painting(strokes: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
@@ -90,7 +111,7 @@ def read_painting(strokes: np.ndarray | None, size: tuple[int, int]) -> np.ndarr
         raise InputError("nothing is painted; paint over each object in a colour of its own")
     rows, columns = distance_transform_edt(~sure, return_distances=False, return_indices=True)
     ids = np.where(painted, (distance.argmin(-1) + 1)[rows, columns], 0)
-    return fit_labels(ids.astype(np.uint8), size)
+    return resize_labels(ids.astype(np.uint8), size)
 
 
 def show_painting(picture: np.ndarray, mask: np.ndarray | None, folder: Path) -> gr.ImageEditor:

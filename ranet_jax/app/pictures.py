@@ -5,7 +5,7 @@ import base64
 import cv2
 import numpy as np
 
-from ranet_jax.app.painting import fit_labels, fit_picture
+from ranet_jax.app.painting import fit_picture, resize_labels
 from ranet_jax.app.visit import Visit
 from ranet_jax.media.frames import Frame
 from ranet_jax.media.overlay import paint_overlay
@@ -50,7 +50,7 @@ def draw_progress(visit: Visit, frame: Frame, labels: np.ndarray) -> str:
         HTML with the picture in it.
     """
     picture = fit_picture(frame.image)
-    picture = paint_overlay(picture, fit_labels(labels, picture.shape[:2]))
+    picture = paint_overlay(picture, resize_labels(labels, picture.shape[:2]))
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     # Inside the page and not as a file, so that there is nothing to be deleted.
     data = base64.b64encode(jpeg.tobytes()).decode()

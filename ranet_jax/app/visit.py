@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ranet_jax.app.painting import find_shown
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame
 from ranet_jax.media.listing import list_images
@@ -57,6 +58,8 @@ class Visit:
         self.chosen = 0
         self.doubtful: list[int] = []
         self._replacing: set[int] = set()
+        self._before = self.masks, self._replacing  # what the results are of
+        self._reported = 0
         self._stop = threading.Event()
         self._work: Future | None = None
 
@@ -102,16 +105,17 @@ class Visit:
         """Takes the mask of the chosen frame, and forgets that an earlier run was stopped.
 
         Masks of later frames go with it: they corrected what may not come any more. Objects that
-        are painted get a new look, and others go on, unless one that was found there was rubbed
+        are painted get a new look, and others go on, unless one that was shown there was rubbed
         out: then what is painted is all there is from there on.
 
         Args:
             mask: ids, uint8 [h, w] of the video's size.
         """
         index = self.chosen
+        self._before = self.masks, self._replacing
         self.masks = {i: one for i, one in self.masks.items() if i < index} | {index: mask}
         self._replacing = {i for i in self._replacing if i < index}
-        if index and np.setdiff1d(self._read_result(index), mask).any():
+        if index and np.setdiff1d(find_shown(self._read_result(index)), mask).any():
             self._replacing.add(index)
         self._stop.clear()
 
@@ -131,7 +135,7 @@ class Visit:
             self.results.replace(results)
         shutil.rmtree(self.results, ignore_errors=True)
         self.results = results
-        self.newest, self.finished, self.doubtful = None, 0, []
+        self.newest, self.finished, self._reported, self.doubtful = None, 0, 0, []
         self._work = device.submit(self._segment, segmenter, resume=self.chosen > 0)
         return self._work
 
@@ -149,7 +153,7 @@ class Visit:
     @property
     def rate(self) -> float:
         """Frames a second, without what went before the first: compilation."""
-        return (self.finished - 1) / max(self._latest - self._began, 1e-6)
+        return (self._reported - 1) / max(self._latest - self._began, 1e-6)
 
     @property
     def archive(self) -> Path | None:
@@ -198,7 +202,10 @@ class Visit:
                 )
                 self.doubtful = sorted(one.frame for one in outcome.doubtful)
         finally:
+            if self.finished <= self.chosen:  # refused, or stopped before the correction came
+                self.masks, self._replacing = self._before
             if (self.results / "masks").is_dir():
+                self.finished = len(list_images(self.results / "masks"))
                 shutil.make_archive(str(self.results / "masks"), "zip", self.results, "masks")
         if self.finished == MAX_FRAMES and self._goes_on():
             raise InputError(
@@ -219,6 +226,6 @@ class Visit:
         if not self.finished:
             self._began = self._latest
         self.newest = frame, labels
-        self.finished += 1
+        self.finished = self._reported = self.finished + 1
         if self._stop.is_set() and self.finished > 1:
             raise KeyboardInterrupt  # which ends the command, too, with all finished frames kept

@@ -4,7 +4,6 @@ Or scores masks that exist: python evaluate.py --split davis16-val --results DIR
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from ranet_jax.data.davis import SPLITS
@@ -13,7 +12,7 @@ from ranet_jax.evaluation import ytvos
 from ranet_jax.evaluation.checks import check_out
 from ranet_jax.evaluation.run import Learning, evaluate_masks, evaluate_network
 from ranet_jax.evaluation.selection import select_sequences
-from ranet_jax.evaluation.ytvos_run import evaluate_video_masks, evaluate_videos
+from ranet_jax.evaluation.ytvos_run import FILES, evaluate_video_masks, evaluate_videos
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.network_flags import (
     add_computation_flags,
@@ -79,7 +78,8 @@ def _evaluate_ytvos(args: argparse.Namespace, out: Path) -> None:
         raise InputError("--max-frames and --online-steps are for DAVIS; leave them out for ytvos")
     data_dir = args.data_dir or Path("data/YouTube-VOS/valid")
     videos = ytvos.find_videos(data_dir, args.sequences)
-    check_out(out, data_dir, [] if args.results else [video.name for video in videos])
+    names = None if args.results else [video.name for video in videos]
+    check_out(out, data_dir, names, FILES)
     if args.results:
         evaluate_video_masks(videos, args.results, out)
         return
@@ -94,11 +94,7 @@ def _name_weights(args: argparse.Namespace) -> str:
 
 def command() -> None:
     """The entry point of `ranet-evaluate`; Ctrl-C ends it with one line."""
-    try:
-        run_command(main)
-    except KeyboardInterrupt:
-        print("interrupted: what was in --out before is as it was", file=sys.stderr)
-        sys.exit(130)
+    run_command(main, kept="old results stay until all new ones are there")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """What can be known to be wrong before hours of work, and before anything old is replaced."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from ranet_jax.data.davis import Sequence
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation.replacement import UNFINISHED
-from ranet_jax.evaluation.report import SUMMARY
+from ranet_jax.evaluation.replacement import read_written
 from ranet_jax.evaluation.scoring import check_length
 from ranet_jax.evaluation.selection import Selection
 from ranet_jax.media.images import read_frame
@@ -17,23 +16,40 @@ from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.slots import find_ids
 
 
-def check_out(out: Path, data_dir: Path, names: Iterable[str]) -> None:
-    """Refuses a place where results would replace something else than results.
+def check_out(
+    out: Path, data_dir: Path, names: Collection[str] | None, files: Iterable[str]
+) -> None:
+    """Refuses a place where results would replace something else than results, or mix with others.
 
     Args:
         out: where they are to go; need not exist.
         data_dir: folder of the data set.
-        names: of the sequences that they will be of.
+        names: of the sequences that masks will be written of; None where masks are only scored.
+        files: names of the files that will be written.
 
     Raises:
-        InputError: it lies inside the data set, it is a file, or a sequence's folder in it holds
-            what is no mask, or images that no earlier evaluation has written.
+        InputError: it lies inside the data set, it is a file, it has masks of an earlier run of
+            other sequences, or a file or a sequence's folder that no evaluation has written.
     """
     for part in ("Annotations", "JPEGImages"):
         if out.resolve().is_relative_to((data_dir / part).resolve()):
             raise InputError(f"--out {out} lies inside {data_dir / part}; choose another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; choose a folder")
+    written = read_written(out)
+    for path in (out / name for name in files):
+        if path.exists() and path.name not in written:
+            raise InputError(
+                f"{path} is not of an evaluation and is not replaced; choose another --out"
+            )
+    if names is None:
+        return
+    others = sorted(name for name in written - set(names) if (out / name).is_dir())
+    if others:
+        raise InputError(
+            f"{out} has masks of an earlier run, of {', '.join(others)}, which would stand beside "
+            "new ones of others; choose another --out, or delete it"
+        )
     for name in names:
         folder = out / name
         foreign = [
@@ -43,12 +59,10 @@ def check_out(out: Path, data_dir: Path, names: Iterable[str]) -> None:
             raise InputError(
                 f"{foreign[0]} is no mask, so {folder} is not replaced; choose another --out"
             )
-        # A run leaves its summary beside its masks, or what it had not yet put in place.
-        is_of_a_run = any((out / name).exists() for name in (SUMMARY, UNFINISHED))
-        if any(folder.glob("*.png")) and not is_of_a_run:
+        if any(folder.glob("*.png")) and name not in written:
             raise InputError(
-                f"{folder} has images and {out} no {SUMMARY}, so they are not of an evaluation and "
-                "are not replaced; choose another --out"
+                f"{folder} has images that are not of an evaluation, and are not replaced; choose "
+                "another --out"
             )
 
 

@@ -1,16 +1,30 @@
 """Results that take the place of old ones when all of them are there, and not before."""
 
+import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ranet_jax.errors import InputError
-from ranet_jax.files import replace_folder
+from ranet_jax.files import replace_folder, replace_text
 from ranet_jax.remarks import remark
 
 UNFINISHED = ".unfinished"
 """Where in `out` results are until all of them are there."""
+
+WRITTEN = ".written"
+"""The file in `out` that names all files and folders there which evaluations have written."""
+
+
+def read_written(out: Path) -> set[str]:
+    """Reads the names of the files and folders that evaluations have written into a folder."""
+    path = out / WRITTEN
+    return set(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else set()
+
+
+def _note_written(out: Path, names: Iterable[str]) -> None:
+    replace_text(out / WRITTEN, json.dumps(sorted(names)))
 
 
 def check_results_stay(results: Path, out: Path) -> None:
@@ -30,13 +44,15 @@ def check_results_stay(results: Path, out: Path) -> None:
 
 
 @contextmanager
-def replace_results(out: Path, own: Iterable[str]) -> Iterator[Path]:
+def replace_results(out: Path, *, keep_masks: bool) -> Iterator[Path]:
     """Puts results in place when all of them are there; old ones are kept until then.
 
+    What an earlier run wrote and the new one did not is removed, so that results of two runs never
+    stand side by side.
+
     Args:
-        out: where they go; must exist, and be locked.
-        own: names, or patterns of names, of the files that a run of this kind writes. Those of
-            an earlier run are removed, so that none stays which the new run did not write.
+        out: where they go; must exist, and be locked. See `checks.check_out` for what is there.
+        keep_masks: whether folders of masks stay where they are: the new run only scores.
 
     Yields:
         A folder to write the files and the folders of masks into.
@@ -52,10 +68,15 @@ def replace_results(out: Path, own: Iterable[str]) -> Iterator[Path]:
         else:
             shutil.rmtree(new)
         raise
-    # From here on nothing is computed or written: files only change their names.
-    for pattern in own:
-        for path in sorted(out.glob(pattern)):
+    # From here on nothing is computed: files only change their names. What will be there is noted
+    # before it is, so that the run can be made again if it is killed now.
+    before, names = read_written(out), {path.name for path in new.iterdir()}
+    _note_written(out, before | names)
+    for path in sorted(out / name for name in before - names):
+        if path.is_file():
             path.unlink()
+        elif path.is_dir() and not keep_masks:
+            shutil.rmtree(path)
     for path in sorted(new.iterdir()):
         if path.is_dir():
             with replace_folder(out / path.name) as place:
@@ -63,4 +84,5 @@ def replace_results(out: Path, own: Iterable[str]) -> Iterator[Path]:
                     mask.rename(place / mask.name)
         else:
             path.rename(out / path.name)
+    _note_written(out, (name for name in before | names if (out / name).exists()))
     shutil.rmtree(new)

@@ -17,12 +17,16 @@ SUMMARY = "summary.json"
 """The file among the results that says what a run found, and how."""
 
 
+def name_csv(split_set: str) -> tuple[str, str]:
+    """The names of the benchmark's two files, of all and of each sequence, for a set like "val"."""
+    return f"global_results-{split_set}.csv", f"per-sequence_results-{split_set}.csv"
+
+
 def write_csv(folder: Path, split_set: str, results: Mapping[str, list[Scores]]) -> None:
     """Writes the two CSV files of the benchmark's tool, replacing those of an earlier run.
 
     Args:
-        folder: where `global_results-{set}.csv` and `per-sequence_results-{set}.csv` go; made
-            where it does not exist.
+        folder: where the files of `name_csv` go; made where it does not exist.
         split_set: the set the sequences are from, such as "val".
         results: the scores of objects 1..N of every sequence, in the order of the rows.
     """
@@ -34,12 +38,9 @@ def write_csv(folder: Path, split_set: str, results: Mapping[str, list[Scores]])
             means = (_format(measures[name]) for name in ("J-Mean", "F-Mean"))
             rows.append([f"{sequence}_{identifier}", *means])
     folder.mkdir(parents=True, exist_ok=True)
-    _write_rows(
-        folder / f"global_results-{split_set}.csv", overall, [map(_format, overall.values())]
-    )
-    _write_rows(
-        folder / f"per-sequence_results-{split_set}.csv", ["Sequence", "J-Mean", "F-Mean"], rows
-    )
+    of_all, of_each = (folder / name for name in name_csv(split_set))
+    _write_rows(of_all, overall, [map(_format, overall.values())])
+    _write_rows(of_each, ["Sequence", "J-Mean", "F-Mean"], rows)
 
 
 MEANS = {"J-Mean": "J", "F-Mean": "F", "J&F-Mean": "J&F"}

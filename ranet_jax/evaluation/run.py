@@ -65,7 +65,7 @@ def evaluate_network(
     """
     learner = OnlineLearner(segmenter, *learning) if learning else None
     usable, left_out = _check(selection, out, results=None)
-    with lock_folder(out), replace_results(out, _list_own(selection)) as new:
+    with lock_folder(out), replace_results(out, keep_masks=False) as new:
         segmented = segment_split(segmenter, learner, usable, new)
         usable, left_out = _leave_out(segmented.failures, usable, left_out)
         summary = describe_network_run(segmenter, checkpoint)
@@ -93,7 +93,7 @@ def evaluate_masks(selection: Selection, results: Path, out: Path) -> dict[str, 
     """
     check_results_stay(results, out)
     usable, left_out = _check(selection, out, results)
-    with lock_folder(out), replace_results(out, _list_own(selection)) as new:
+    with lock_folder(out), replace_results(out, keep_masks=True) as new:
         summary = describe_results_run(results)
         summary |= _score(usable, left_out, masks=results, new=new)
         report.write_summary(new / SUMMARY, summary)
@@ -101,9 +101,11 @@ def evaluate_masks(selection: Selection, results: Path, out: Path) -> dict[str, 
     return summary
 
 
-def _list_own(selection: Selection) -> tuple[str, ...]:
+def _list_files(selection: Selection) -> tuple[str, ...]:
     """Names of the files that a run writes beside the folders of masks."""
-    return SUMMARY, f"{selection.split_name}.zip", "*_results-*.csv"
+    if not selection.split.scored:
+        return SUMMARY, f"{selection.split_name}.zip"
+    return SUMMARY, *report.name_csv(selection.set_name)
 
 
 def _check(
@@ -115,8 +117,8 @@ def _check(
     print(f"{selection.split_name}: {len(selection.sequences)} sequences of {selection.data_dir}")
     annotations = selection.data_dir / "Annotations" / "480p"
     print(f"annotations: {annotations} (by the rules of {split.year}: {rule})")
-    names = [] if results else [sequence.name for sequence in selection.sequences]
-    check_out(out, selection.data_dir, names)
+    names = None if results else [sequence.name for sequence in selection.sequences]
+    check_out(out, selection.data_dir, names, _list_files(selection))
     return _leave_out(find_unusable(selection, results), selection, {})
 
 

@@ -19,7 +19,7 @@ from ranet_jax.evaluation.ytvos import SPLIT, SparseVideo, score_sparse_video, s
 from ranet_jax.files import lock_folder
 from ranet_jax.segmenter import Segmenter
 
-OWN = (SUMMARY, f"{SPLIT}.zip")
+FILES = (SUMMARY, f"{SPLIT}.zip")
 """Names of the files that a run writes beside the folders of masks."""
 
 
@@ -69,7 +69,7 @@ def evaluate_videos(
         InputError: no video could be evaluated, and `out` is as it was; or some could not be, and
             the results in `out` are of the others.
     """
-    with lock_folder(out), replace_results(out, OWN) as new:
+    with lock_folder(out), replace_results(out, keep_masks=False) as new:
         seconds, failures = _segment(videos, segmenter, new)
         usable = Usable(videos, {}).without(failures)
         summary = describe_network_run(segmenter, checkpoint)
@@ -96,7 +96,7 @@ def evaluate_video_masks(videos: list[SparseVideo], results: Path, out: Path) ->
     """
     check_results_stay(results, out)
     usable = Usable(videos, {}).without(_find_incomplete(videos, results))
-    with lock_folder(out), replace_results(out, OWN) as new:
+    with lock_folder(out), replace_results(out, keep_masks=True) as new:
         summary = describe_results_run(results) | _score(usable, masks=results, new=new)
         write_summary(new / SUMMARY, summary)
     _say_what_is_there(videos, summary, out)

@@ -161,11 +161,8 @@ def _list_entries(args: argparse.Namespace) -> list[Entry]:
 
 def command() -> None:
     """The entry point of `ranet-segment`; Ctrl-C ends it with one line."""
-    try:
-        run_command(main)
-    except KeyboardInterrupt:  # before the first frame, or between two videos
-        print("interrupted; what was finished is in --out", file=sys.stderr)
-        sys.exit(130)
+    # What a video itself has to say is said by its job; this is between two, or before the first.
+    run_command(main, kept="what was finished is in --out")
 
 
 if __name__ == "__main__":

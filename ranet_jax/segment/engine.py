@@ -23,6 +23,7 @@ from ranet_jax.segment.confidence import (
 )
 from ranet_jax.segment.following import check_masks, compile_for_masks, follow
 from ranet_jax.segment.outputs import make_grey, open_overlay, paint
+from ranet_jax.segment.previous_results import remove_results
 from ranet_jax.segment.results import Results
 from ranet_jax.segment.same_run import describe_masks, describe_run
 from ranet_jax.segment.threads import Writing, read_ahead
@@ -60,6 +61,7 @@ def segment_video(
     out: Path,
     *,
     replacing: Collection[int] = (),
+    overwrite: bool = False,
     resume: bool = False,
     max_frames: int | None = None,
     learner: OnlineLearner | None = None,
@@ -83,6 +85,8 @@ def segment_video(
             and `files.lock_folder` for one that others may write into.
         replacing: the frames of those masks that are the whole truth from there on; see
             `Tracker.mark`. The result of such a frame is the mask itself.
+        overwrite: remove the results that `out` already holds, once all that could be refused was
+            looked at.
         resume: go on after the frames that `out` already holds. In the end it holds what a run
             that was never interrupted leaves, as far as the device computes the same from the same:
             bit for bit on a CPU; on others it was not tried.
@@ -100,6 +104,9 @@ def segment_video(
     """
     check_masks(masks, video.size)
     before = _read_totals(segmenter, learner)
+    if overwrite:
+        compile_for_masks(segmenter, learner, masks, replacing)
+        remove_results(out)
     settings = describe_run(segmenter, learner, video.size)
     marks = describe_masks(masks, replacing)
     results = Results(out, settings, marks, resume=resume)

@@ -15,7 +15,7 @@ from ranet_jax.media.video import open_video
 from ranet_jax.online import OnlineLearner
 from ranet_jax.segment.engine import Outcome, segment_video
 from ranet_jax.segment.messages import print_masks, print_summary
-from ranet_jax.segment.previous_results import check_folder, remove_results
+from ranet_jax.segment.previous_results import check_folder
 from ranet_jax.segment.user_masks import read_user_masks
 from ranet_jax.segmenter import Segmenter
 
@@ -91,8 +91,6 @@ def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Ou
                     "others; the first time, to compile them takes a minute or more",
                     flush=True,
                 )
-            if job.overwrite:
-                remove_results(job.out)
             labels = {index: one.labels for index, one in masks.items()}
             outcome = _segment(job, segmenter, learner, video, labels)
     print_summary(outcome, job.out, segmenter, learner)
@@ -123,6 +121,7 @@ def _segment(
                 masks,
                 job.out,
                 replacing=job.replacing,
+                overwrite=job.overwrite,
                 resume=job.resume,
                 max_frames=job.max_frames,
                 learner=learner,

@@ -100,8 +100,12 @@ class Results:
         now = {int(i): mark for i, mark in self._marks.items() if int(i) < self.finished}
         if before.get(0) != now.get(0):
             differing.append("another mask of the first frame")
-        for index in sorted(before.keys() - now.keys()):
-            differing.append(f"a mask of frame {index}, which is not given now")
+        changed = min((i for i, mark in now.items() if before.get(i) != mark), default=None)
+        # What comes after a mask that is new is made anew, so that nothing depends on those there.
+        missing = sorted(before.keys() - now.keys())
+        for index in missing:
+            if changed is None or index < changed:
+                differing.append(f"a mask of frame {index}, which is not given now")
         if differing:
             raise InputError(
                 f"{self.folder} was begun with other settings ({', '.join(differing)}); go on "
@@ -109,9 +113,10 @@ class Results:
             )
         self._video = known["video"]
         self.confidence = read_confidence(self.folder / CONFIDENCE)
-        changed = [index for index, mark in now.items() if before.get(index) != mark]
-        if changed:
-            self._go_back(min(changed))
+        if changed is not None:
+            for index in missing:
+                remark(f"{self.folder}: the mask of frame {index} is not given now, and left out")
+            self._go_back(changed)
         self.confidence = [row for row in self.confidence if row.frame < self.finished]
 
     def _go_back(self, index: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ranet_jax.app import visit as visits
+from ranet_jax.app.painting import find_shown
 from ranet_jax.app.visit import Visit
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import read_davis_mask, write_mask
@@ -134,3 +135,65 @@ def test_a_frame_is_corrected_and_the_later_ones_follow(visit, rubbed_out):
         np.testing.assert_array_equal(mask, painted if one is None else one)
     assert any((one != other).any() for one, other in zip(after[4:], before[4:], strict=True))
     visit.close()
+
+
+@pytest.fixture
+def done(visit):
+    """A visit whose video is segmented, and the device that did it."""
+    visit.read_first()
+    visit.prepare(np.pad(np.ones((40, 50), np.uint8), ((20, 30), (20, 90))))
+    with ThreadPoolExecutor(1) as device:
+        visit.start(device, segmenter()).result()
+        yield visit, device
+    visit.close()
+
+
+def correct(visit, index):
+    visit.choose(index)
+    visit.prepare(np.pad(np.ones((30, 40), np.uint8), ((30, 30), (60, 60))))
+
+
+def test_a_second_correction_may_be_earlier_than_the_first(done):
+    visit, device = done
+    for index in (3, 1):
+        correct(visit, index)
+        visit.start(device, segmenter()).result()
+        assert visit.masks.keys() == {0, index}
+        assert visit.finished == len(read_masks(visit)) == FRAMES
+
+
+def test_a_correction_that_is_refused_leaves_the_result_to_be_corrected(done, monkeypatch):
+    visit, device = done
+    before = read_masks(visit)
+
+    def refuse(*arguments, **settings):
+        raise InputError("no room for another template")
+
+    correct(visit, 3)
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="no room"):
+        patch.setattr(visits, "segment_video", refuse)
+        visit.start(device, segmenter()).result()
+    assert visit.finished == FRAMES and visit.masks.keys() == {0}
+    np.testing.assert_array_equal(read_masks(visit), before)
+    correct(visit, 2)
+    visit.start(device, segmenter()).result()
+    assert visit.finished == FRAMES and visit.masks.keys() == {0, 2}
+
+
+def test_stop_before_a_correction_comes_leaves_the_result(done):
+    visit, device = done
+    before = read_masks(visit)
+    correct(visit, 3)
+    visit.stop()
+    visit.start(device, segmenter()).result()
+    assert visit.finished == FRAMES and visit.masks.keys() == {0}
+    np.testing.assert_array_equal(read_masks(visit), before)
+    with zipfile.ZipFile(visit.archive) as archive:
+        assert sum(name.endswith(".png") for name in archive.namelist()) == FRAMES
+
+
+@pytest.mark.parametrize(("size", "shown"), [((1080, 1920), [1]), (SIZE, [1, 2])])
+def test_an_object_too_small_to_be_seen_was_not_rubbed_out(size, shown):
+    found = np.zeros(size, np.uint8)
+    found[20:60, 20:70], found[60, 80] = 1, 2
+    assert find_shown(found).tolist() == shown

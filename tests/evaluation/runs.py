@@ -43,3 +43,8 @@ def break_davis(root, what):
         write_mask(mask, np.zeros_like(labels))
     elif what == "frame of another size":
         Image.open(frame).resize((100, 100)).save(frame)
+
+
+def break_frame(davis, sequence):
+    frame = davis / f"JPEGImages/480p/{sequence}/00005.jpg"
+    frame.write_bytes(frame.read_bytes()[:500])

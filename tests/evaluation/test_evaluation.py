@@ -14,7 +14,7 @@ from ranet_jax.evaluation import __main__ as evaluation
 from ranet_jax.evaluation import run as evaluation_run
 from ranet_jax.files import lock_folder
 from ranet_jax.media.masks import read_davis_mask, write_mask
-from tests.evaluation.runs import FRAMES, break_davis, contents, read_rows, run
+from tests.evaluation.runs import FRAMES, break_davis, break_frame, contents, read_rows, run
 
 
 def test_masks_scores_and_summary(monkeypatch, tmp_path, davis, checkpoint, capsys):
@@ -54,11 +54,6 @@ def test_2016_unites_ids_and_perfect_masks_score_one(monkeypatch, tmp_path, davi
     assert len(read_rows(tmp_path / "out/per-sequence_results-val.csv")) == 5
 
 
-def break_frame(davis, sequence):
-    frame = davis / f"JPEGImages/480p/{sequence}/00005.jpg"
-    frame.write_bytes(frame.read_bytes()[:500])
-
-
 def test_old_results_stay_until_new_ones_are_there(
     monkeypatch, tmp_path, davis, checkpoint, capsys
 ):
@@ -78,12 +73,13 @@ def test_old_results_stay_until_new_ones_are_there(
     assert end.value.code == 130
     said = capsys.readouterr().err
     assert "the sequences that were finished are in " in said
-    assert said.splitlines()[-1] == "interrupted: what was in --out before is as it was"
+    assert said.splitlines()[-1] == "interrupted; old results stay until all new ones are there"
     left = contents(out)
     assert {name: left[name] for name in before} == before
     assert len([name for name in left if name.startswith(".unfinished/")]) == 2 * len(FRAMES)
     run(monkeypatch, *network)
     assert sorted(path.name for path in out.iterdir()) == [
+        ".written",
         "first",
         "global_results-val.csv",
         "per-sequence_results-val.csv",

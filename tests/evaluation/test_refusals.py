@@ -1,6 +1,7 @@
 """evaluate.py with input that cannot be used: one line, and nothing is lost or left behind."""
 
 import argparse
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation.checks import check_out
 from ranet_jax.evaluation.replacement import UNFINISHED
+from ranet_jax.evaluation.report import SUMMARY
 from ranet_jax.network_flags import add_network_flags
-from tests.evaluation.runs import break_davis, run
+from tests.evaluation.runs import break_davis, break_frame, contents, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,20 +32,66 @@ def test_results_never_replace_images_of_others(monkeypatch, tmp_path, davis, ch
     own.parent.mkdir(parents=True)
     own.write_bytes(b"a photo")
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(
-        InputError, match=r"first has images and .*frames no summary\.json, so they"
-    ):
+    with pytest.raises(InputError, match="first has images that are not of an evaluation"):
         run(monkeypatch, *arguments, "--out", tmp_path / "frames")
     assert own.read_bytes() == b"a photo"
 
 
-def test_a_run_that_was_killed_between_masks_and_summary_can_be_run_again(tmp_path):
-    (tmp_path / "out" / "first").mkdir(parents=True)
-    (tmp_path / "out" / "first" / "00000.png").touch()
-    with pytest.raises(InputError, match="not of an evaluation"):
-        check_out(tmp_path / "out", tmp_path, ["first"])
-    (tmp_path / "out" / UNFINISHED).mkdir()
-    check_out(tmp_path / "out", tmp_path, ["first"])
+def test_scores_never_replace_files_of_others(monkeypatch, tmp_path, davis, checkpoint):
+    """Those that the benchmark's own tool left beside masks that are to be scored."""
+    theirs = shutil.copytree(davis / "Annotations/480p", tmp_path / "theirs")
+    for name in ("global_results-val.csv", "baseline_results-old.csv"):
+        (theirs / name).write_text("theirs")
+    before = contents(theirs)
+    scoring = ("--split", "davis17-val", "--data-dir", davis, "--results", theirs)
+    with pytest.raises(InputError, match=r"global_results-val\.csv is not of an evaluation"):
+        run(monkeypatch, *scoring, "--out", theirs)
+    assert contents(theirs) == before
+    (theirs / "global_results-val.csv").unlink()
+    run(monkeypatch, *scoring, "--out", theirs)
+    run(monkeypatch, *scoring, "--out", theirs)
+    assert (theirs / "baseline_results-old.csv").read_text() == "theirs"
+    segmenting = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(InputError, match="first has images that are not of an evaluation"):
+        run(monkeypatch, *segmenting, "--out", theirs)
+
+
+def test_masks_of_two_runs_never_stand_side_by_side(monkeypatch, tmp_path, davis, checkpoint):
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--out", out)
+    network = (*arguments, "--checkpoint", checkpoint)
+    run(monkeypatch, *network)
+    before = contents(out)
+    with pytest.raises(InputError, match=r"out has masks of an earlier run, of second, which"):
+        run(monkeypatch, *network, "--sequences", "first")
+    assert contents(out) == before
+    run(monkeypatch, *arguments, "--results", out)
+    assert (out / "second").is_dir(), "what is only scored stays"
+    break_frame(davis, "second")
+    with pytest.raises(InputError, match=r"\(second\); what is in .*out is of the others"):
+        run(monkeypatch, *network)
+    assert (out / "first").is_dir() and not (out / "second").exists()
+    run(monkeypatch, *network, "--sequences", "first")
+
+
+def test_a_run_that_was_killed_while_results_changed_places_can_be_run_again(
+    monkeypatch, tmp_path, davis, checkpoint
+):
+    out = tmp_path / "out"
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    rename = Path.rename
+
+    def kill(path, target):
+        if path.name == SUMMARY:
+            raise SystemExit("killed")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="killed"):
+        patch.setattr(Path, "rename", kill)
+        run(monkeypatch, *arguments, "--out", out)
+    assert (out / "second").is_dir() and not (out / SUMMARY).exists()
+    run(monkeypatch, *arguments, "--out", out)
+    assert (out / SUMMARY).exists() and not (out / UNFINISHED).exists()
 
 
 def test_results_never_replace_the_annotations(monkeypatch, davis, checkpoint):

@@ -39,7 +39,7 @@ def strike(*args, **kwargs):
 
 setattr(owner, name, strike)
 builder._PART_BYTES = 4000  # Parts before that of the fifth image are on disk by then.
-command.main()
+command.command()
 """
 
 
@@ -103,7 +103,7 @@ def test_interrupt_ends_with_a_line_and_cleans_up(tmp_path):
     write_images(tmp_path / "raw", 8)
     arguments = ("mine", "--source", tmp_path / "raw", "--data-dir", tmp_path)
     result = strike("reading", signal.SIGINT, *arguments)
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == f"interrupted; nothing new in {tmp_path}"
+    assert result.returncode == 130
+    assert result.stderr.splitlines()[-1] == "interrupted; no new set was written"
     assert "Traceback" not in result.stderr
     assert list_tree(tmp_path / "segmentation") == {}

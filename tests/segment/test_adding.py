@@ -14,6 +14,7 @@ from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.protocol import Protocol
 from ranet_jax.segment import __main__ as command_line
+from ranet_jax.segment import engine
 from ranet_jax.segment.confidence import (
     Confidence,
     Sighting,
@@ -157,6 +158,30 @@ def test_a_correction_keeps_the_frames_before_it(tool, folder, tmp_path, capsys)
     run(tool, folder, masks, tmp_path / "anew")
     assert contents(out) == contents(tmp_path / "anew")
     assert (out / "confidence.csv").read_text() == (tmp_path / "anew/confidence.csv").read_text()
+    # And earlier still, without the mask of a later frame, which is made anew: that is said.
+    del masks[5]
+    masks[1] = mark(frame=picture(1), red=5)
+    capsys.readouterr()
+    assert run(tool, folder, masks, out, resume=True).segmented == COUNT - 1
+    assert "the mask of frame 5 is not given now, and left out" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "anew")
+    run(tool, folder, masks, tmp_path / "anew")
+    assert contents(out) == contents(tmp_path / "anew")
+
+
+def test_overwriting_that_is_refused_removes_nothing(tool, folder, tmp_path, monkeypatch):
+    run(tool, folder, RED_FIRST, tmp_path)
+    before = contents(tmp_path)
+
+    def refuse(*arguments):
+        raise InputError("too many objects to learn")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="too many objects"):
+        patch.setattr(engine, "compile_for_masks", refuse)
+        run(tool, folder, GREEN_JOINS, tmp_path, overwrite=True)
+    assert contents(tmp_path) == before
+    run(tool, folder, GREEN_JOINS, tmp_path, overwrite=True)
+    assert contents(tmp_path) != before
 
 
 def test_a_correction_that_is_stopped_leaves_nothing_of_what_it_replaces(tool, folder, tmp_path):

@@ -4,7 +4,6 @@ Every image and mask is decoded first; those that cannot be used are left out an
 """
 
 import logging
-import sys
 from pathlib import Path
 
 from ranet_jax.data.davis import SPLITS
@@ -34,11 +33,13 @@ def main() -> None:
         raise InputError("--images and --masks are for saliency sets; DAVIS has folders of its own")
     # TFDS warns of every set whose name it does not know.
     logging.getLogger("absl").setLevel(logging.ERROR)
-    try:
-        prepare(args.name, args.source, args.data_dir, layout, overwrite=args.overwrite)
-    except KeyboardInterrupt:
-        sys.exit(f"interrupted; nothing new in {args.data_dir}")
+    prepare(args.name, args.source, args.data_dir, layout, overwrite=args.overwrite)
+
+
+def command() -> None:
+    """The entry point."""
+    run_command(main, kept="no new set was written")
 
 
 if __name__ == "__main__":
-    run_command(main)
+    command()
