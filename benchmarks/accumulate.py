@@ -26,19 +26,22 @@ from ranet_jax.training.update import make_update
 def main() -> None:
     """The command."""
     parser = FlagParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", default="1,2,4", help="numbers of parts (default: 1,2,4)")
+    parser.add_argument(
+        "--parts", type=int, nargs="+", default=[1, 2, 4], help="numbers of parts (default: 1 2 4)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="timed steps of each (default: 3)")
     args = parser.parse_args()
     config = compact_fine.get_config()
     config.init_from = ""
+    wrong = [parts for parts in args.parts if parts < 1 or config.batch_size % parts]
+    if wrong:
+        raise InputError(f"--parts {wrong[0]}: give divisors of {config.batch_size}")
     model = make_model(config)
     batch = parallel.split_over_devices(draw_example(model, config.batch_size))
     state = start_state(model, config)
     print_machine()
     programs, memory = {}, {}
-    for parts in map(int, args.parts.split(",")):
-        if parts < 1 or config.batch_size % parts:
-            raise InputError(f"--parts {parts}: give divisors of {config.batch_size}")
+    for parts in args.parts:
         config.accumulate = parts
         start = time.perf_counter()
         update = parallel.parallelize(make_update(model, config))

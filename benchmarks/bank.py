@@ -27,6 +27,11 @@ JOINS = 10
 """The frame in which the second object joins."""
 
 
+def load_segmenter(checkpoint: Path | None) -> Segmenter:
+    """Loads a checkpoint, or the weights that ship."""
+    return Segmenter.from_checkpoint(checkpoint) if checkpoint else Segmenter.pretrained()
+
+
 def read_clip(davis: Path, name: str) -> Clip:
     """Reads a sequence of one object."""
     folders = [davis / kind / "480p" / name for kind in ("JPEGImages", "Annotations")]
@@ -137,10 +142,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="(default: the weights that ship)")
     args = parser.parse_args()
     first, second = read_clip(args.davis, args.first), read_clip(args.davis, args.second)
-    if args.checkpoint:
-        segmenter = Segmenter.from_checkpoint(args.checkpoint)
-    else:
-        segmenter = Segmenter.pretrained()
+    segmenter = load_segmenter(args.checkpoint)
     print_machine()
 
     both = paste_clip(first, second)

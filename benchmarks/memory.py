@@ -78,7 +78,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="CSV of the whole curve")
     args = parser.parse_args()
     if args.frames <= REFERENCE:
-        raise InputError(f"--frames must be over {REFERENCE}, the frame that others are held to")
+        raise InputError(
+            f"--frames {args.frames}: give more than {REFERENCE}, the frame that others are held to"
+        )
     jax.config.update("jax_platforms", "cpu")
     print_machine()
     print("resident memory, small network, 240 x 426 frames, one object:", flush=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bank import follow, paste_clip, read_clip
+from benchmarks.bank import follow, load_segmenter, paste_clip, read_clip
 from benchmarks.machine import print_machine
 from ranet_jax import Segmenter
 from ranet_jax.data.clips import Clip
@@ -63,10 +63,7 @@ def main() -> None:
     sizes = {clip.name: clip.masks[0].shape for clip in clips}
     if len(set(sizes.values())) > 1:
         raise InputError(f"the sequences are of several sizes, {sizes}; give such as are of one")
-    if args.checkpoint:
-        segmenter = Segmenter.from_checkpoint(args.checkpoint)
-    else:
-        segmenter = Segmenter.pretrained()
+    segmenter = load_segmenter(args.checkpoint)
     print_machine()
     for count in range(2, len(names) + 1):
         pairs = []

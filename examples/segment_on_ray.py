@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from ranet_jax import Segmenter
-from ranet_jax.errors import InputError, run_command
+from ranet_jax.errors import InputError, find_reason, run_command
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segment.many import Entry, read_list
@@ -44,8 +44,10 @@ class Worker:
         )
         try:
             run_job(job, self._segmenter, None)
-        except InputError as error:
-            return entry.name, str(error)
+        except (InputError, OSError) as error:
+            if (reason := find_reason(error)) is None:
+                raise
+            return entry.name, reason
         return entry.name, None
 
 

@@ -44,7 +44,7 @@ def run_command(main: Callable[[], None], *, kept: str = "") -> None:
     try:
         main()
     except InputError as error:
-        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        print("error:", find_reason(error), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"interrupted; {kept}" if kept else "interrupted", file=sys.stderr)
@@ -76,15 +76,19 @@ def run_command(main: Callable[[], None], *, kept: str = "") -> None:
         sys.exit(1)
     except OSError as error:
         # A folder that may not be written, a full disk: nothing that a traceback would explain.
-        if error.strerror is None:
+        if (reason := find_reason(error)) is None:
             raise
-        print(f"error: {describe_refusal(error)}", file=sys.stderr)
+        print("error:", reason, file=sys.stderr)
         sys.exit(2)
 
 
-def describe_refusal(error: OSError) -> str:
-    """What the system refused, on one line."""
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+def find_reason(error: InputError | OSError) -> str | None:
+    """What a user can mend, on one line; None where an error is a fault of this program."""
+    if isinstance(error, InputError):
+        return " ".join(str(error).splitlines())
+    if error.strerror is None:
+        return None
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _is_raised_in(error: BaseException, file: str) -> bool:

@@ -139,7 +139,7 @@ def set_up_computation(arguments: argparse.Namespace) -> None:
     if not arguments.no_cache:
         keep_compiled()
     if arguments.precision == "bfloat16" and jax.default_backend() == "cpu":
-        remark("on a processor a frame takes no less time in bfloat16 than in float32, the default")
+        remark("on a processor a frame takes about as long in bfloat16 as in float32, the default")
 
 
 def choose_network(arguments: argparse.Namespace) -> Network:

@@ -29,8 +29,12 @@ def check_online_flags(arguments: argparse.Namespace) -> None:
         arguments: with the flags of `add_online_flags`.
 
     Raises:
-        InputError: one of them is given without `--online-steps`.
+        InputError: one of them is given without `--online-steps`, or no number of steps or seed.
     """
+    if arguments.online_steps < 0:
+        raise InputError(f"--online-steps {arguments.online_steps}: give at least 1, or 0 for none")
+    if arguments.seed < 0:
+        raise InputError(f"--seed {arguments.seed}: give at least 0")
     given = {"--online-rate": arguments.online_rate is not None, "--seed": arguments.seed != 0}
     for flag, is_given in given.items():
         if is_given and not arguments.online_steps:

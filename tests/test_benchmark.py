@@ -174,6 +174,7 @@ def test_what_is_no_case(text):
         (("--frames", "0"), "1 or more"),
         (("--out", "no/such/folder.json"), "no such folder"),
         (("--compare-precision",), "needs --checkpoint"),
+        (("--compare-precision", "--checkpoint", "x"), "give another --precision"),
     ],
 )
 def test_unusable_arguments_before_any_work(arguments, message, monkeypatch):

@@ -56,7 +56,7 @@ def test_xla_does_not_warn_of_what_it_reads_and_jax_still_speaks(tmp_path):
     run(tmp_path)
     again = run(tmp_path, "--precision", "bfloat16", JAX_PLATFORMS="cpu")
     assert "SIGILL" not in again.stderr and "machine" not in again.stderr.lower()
-    assert "a frame takes no less time in bfloat16 than in float32" in again.stderr
+    assert "a frame takes about as long in bfloat16 as in float32" in again.stderr
     loud = run(tmp_path, JAX_LOGGING_LEVEL="DEBUG")
     assert "Persistent compilation cache hit" in loud.stderr
 

@@ -24,6 +24,7 @@ def fail_with(error):
     [
         (InputError("a.png is no image"), "error: a.png is no image"),
         (PermissionError(errno.EACCES, "Permission denied", "out/a"), "out/a: Permission denied"),
+        (InputError("two\nlines"), "error: two lines"),
         (OSError(errno.ENOSPC, "No space left on device"), "error: No space left on device"),
     ],
 )

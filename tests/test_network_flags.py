@@ -1,10 +1,13 @@
 """The flags by which commands choose their network."""
 
 import argparse
+import sys
 
 import pytest
 
+from ranet_jax.convert import __main__ as convert
 from ranet_jax.errors import InputError
+from ranet_jax.export import __main__ as export
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.network_flags import add_network_flags, choose_network
 from ranet_jax.protocol import Protocol
@@ -41,11 +44,23 @@ def test_checkpoint_and_packed_file_alike(tmp_path, network, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_an_encoder_alone_segments_nothing(tmp_path, network):
+def test_an_encoder_alone_segments_nothing(tmp_path, network, monkeypatch):
     path = tmp_path / "encoder"
     save_network(path, network._replace(encoder_alone=True))
     assert load_network(path).encoder_alone, "training may start from it"
-    for load in (lambda: choose("--checkpoint", path), lambda: Segmenter.from_checkpoint(path)):
+    write_packed(tmp_path / "encoder.safetensors", load_network(path))
+    assert load_network(tmp_path / "encoder.safetensors").encoder_alone, "in one file, too"
+
+    def call(command, *arguments):
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        command.main()
+
+    for load in (
+        lambda: choose("--checkpoint", path),
+        lambda: Segmenter.from_checkpoint(path),
+        lambda: call(convert, "export", path, tmp_path / "a.npz"),
+        lambda: call(export, path, tmp_path / "exported"),
+    ):
         with pytest.raises(
             InputError, match=r"encoder is an ImageNet encoder.*--config\.init_from="
         ):

@@ -260,6 +260,7 @@ def test_files_hold_the_same_cells(tmp_path):
         ('{"split": "davis16-val"}', "is no summary of evaluate.py"),
         ('{"split": "davis16-val", "sequences": []}', "is no summary of evaluate.py"),
         ({"scores": {name: "0.5" for name in SCORES}}, "is no summary of evaluate.py"),
+        ('{"split": "ytvos", "videos": []}', "is of ytvos; there are tables of davis16-val"),
         ({"split": "davis17-train"}, "is of davis17-train; there are tables of davis16-val"),
         ({"model": "absent"}, "write full="),
     ],

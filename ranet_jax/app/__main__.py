@@ -36,7 +36,11 @@ def main() -> None:
     if find_spec("gradio") is None:  # before anything is loaded that would be in vain
         raise ModuleNotFoundError("gradio is not installed", name="gradio")
     if args.max_upload < 4:
-        raise InputError("--max-upload must be at least 4: what is painted is an upload, too")
+        raise InputError(
+            f"--max-upload {args.max_upload}: give 4 or more, as what is painted is an upload, too"
+        )
+    if not 1 <= args.port <= 65535:
+        raise InputError(f"--port {args.port}: give 1 to 65535")
     set_up_computation(args)
     segmenter = Segmenter.from_network(choose_network(args), args.precision)
     serve(segmenter, args.host, args.port, args.max_upload)

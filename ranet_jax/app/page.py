@@ -28,7 +28,7 @@ _GONE = "this tab lost its connection, and its video was deleted; reload the pag
 _TAKE_PICTURES = "it => [[...it.layers, it.background, it.composite].filter(Boolean)]"
 
 
-class Example(NamedTuple):
+class Trial(NamedTuple):
     """A video that the page offers to try.
 
     Attributes:
@@ -44,7 +44,7 @@ class Page:
     """The page, and everybody who has it open."""
 
     def __init__(
-        self, segmenter: Segmenter, folder: Path, max_upload: int, example: Example | None = None
+        self, segmenter: Segmenter, folder: Path, max_upload: int, example: Trial | None = None
     ) -> None:
         """Builds the page.
 

@@ -32,9 +32,9 @@ def serve(segmenter: Segmenter, host: str, port: int, max_upload: int) -> None:
     with contextlib.suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as folder:
         # Gradio reads both when it is imported: it must report to nobody, and keep its files here.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}
-        from ranet_jax.app.page import Example, Page
+        from ranet_jax.app.page import Page, Trial
 
-        example = Example(CLIP, read_davis_mask(FIRST_MASK)) if CLIP.is_file() else None
+        example = Trial(CLIP, read_davis_mask(FIRST_MASK)) if CLIP.is_file() else None
         page = Page(segmenter, Path(folder), max_upload, example)
         try:
             page.launch(host, port)

@@ -52,6 +52,8 @@ def main() -> None:
         raise InputError(f"--frames {args.frames}: give 1 or more")
     if args.compare_precision and not args.checkpoint:
         raise InputError("--compare-precision needs --checkpoint: untrained masks are near a tie")
+    if args.compare_precision and args.precision == "float32":
+        raise InputError("--compare-precision compares with float32; give another --precision")
     if args.out and not args.out.parent.is_dir():
         raise InputError(f"--out {args.out}: there is no such folder; create it")
     if args.checkpoint:

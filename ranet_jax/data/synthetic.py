@@ -94,7 +94,8 @@ def write_davis(
 ) -> None:
     """Writes a clip as a sequence of a data set laid out like DAVIS-2017 at 480p.
 
-    The name enters the image set last, so that an interrupted run lists no half sequence.
+    The name enters the image set last, so that an interrupted run lists no half sequence, unless it
+    replaced one of that name.
 
     Args:
         root: the data set's folder; it is created, and a sequence of that name replaced.

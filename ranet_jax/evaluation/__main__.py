@@ -51,7 +51,10 @@ def main() -> None:
     if args.results:
         refuse_network_flags(args, "--results")
     if args.max_frames is not None and args.max_frames < 3:
-        raise InputError("--max-frames must be at least 3: the first and the last are not scored")
+        raise InputError(
+            f"--max-frames {args.max_frames}: give 3 or more, as DAVIS does not score the first "
+            "and the last"
+        )
     if args.results and args.online_steps:
         raise InputError("--online-steps trains a network and --results has none; leave one out")
     check_online_flags(args)
@@ -77,14 +80,14 @@ def _evaluate_ytvos(args: argparse.Namespace, out: Path) -> None:
     if args.max_frames or args.online_steps:
         raise InputError("--max-frames and --online-steps are for DAVIS; leave them out for ytvos")
     data_dir = args.data_dir or Path("data/YouTube-VOS/valid")
-    videos = ytvos.find_videos(data_dir, args.sequences)
-    names = None if args.results else [video.name for video in videos]
+    usable = ytvos.find_videos(data_dir, args.sequences)
+    names = None if args.results else [*usable.left_out, *(one.name for one in usable.videos)]
     check_out(out, data_dir, names, FILES)
     if args.results:
-        evaluate_video_masks(videos, args.results, out)
+        evaluate_video_masks(usable, args.results, out)
         return
     segmenter = Segmenter.from_network(choose_network(args), args.precision)
-    evaluate_videos(videos, segmenter, _name_weights(args), out)
+    evaluate_videos(usable, segmenter, _name_weights(args), out)
 
 
 def _name_weights(args: argparse.Namespace) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from ranet_jax.data.davis import Sequence
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.replacement import read_written
-from ranet_jax.evaluation.scoring import check_length
+from ranet_jax.evaluation.scoring import check_length, check_results
 from ranet_jax.evaluation.selection import Selection
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.listing import is_hidden
@@ -91,24 +91,6 @@ def find_unusable(selection: Selection, results: Path | None) -> dict[str, str]:
         except InputError as error:
             unusable[sequence.name] = str(error)
     return unusable
-
-
-def check_results(folder: Path, needed: list[str]) -> None:
-    """Refuses a folder that lacks masks.
-
-    Args:
-        folder: of the masks of one sequence.
-        needed: names of the files that it must hold.
-
-    Raises:
-        InputError: the first that is missing, and how many are.
-    """
-    missing = [folder / name for name in needed if not (folder / name).is_file()]
-    if missing:
-        raise InputError(
-            f"{missing[0]} does not exist ({len(missing)} of {len(needed)} result masks missing); "
-            "--results must hold a folder of masks a sequence"
-        )
 
 
 def read_start(sequence: Sequence, *, binary: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -88,12 +88,7 @@ def score_folder(
     """
     check_length(str(predictions), len(truths))
     scored = truths[1:-1]
-    missing = [path.name for path in scored if not (predictions / path.name).exists()]
-    if missing:
-        raise InputError(
-            f"{predictions / missing[0]} does not exist ({len(missing)} of {len(scored)} result "
-            "masks are missing); only the first and the last frame may be left out"
-        )
+    check_results(predictions, [path.name for path in scored])
 
     def read_frames() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         for path in scored:
@@ -108,6 +103,24 @@ def score_folder(
 def _drop_void(labels: np.ndarray) -> np.ndarray:
     """Counts "do not care" as background, as `read_davis_mask` does."""
     return np.where(labels == VOID, 0, labels)
+
+
+def check_results(folder: Path, needed: list[str]) -> None:
+    """Refuses a folder that lacks masks.
+
+    Args:
+        folder: of the masks of one sequence.
+        needed: names of the files that it must hold.
+
+    Raises:
+        InputError: the first that is missing, and how many are.
+    """
+    missing = [folder / name for name in needed if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{missing[0]} does not exist ({len(missing)} of {len(needed)} result masks missing); "
+            "results are a folder of masks a sequence"
+        )
 
 
 def check_length(source: str, frames: int) -> None:

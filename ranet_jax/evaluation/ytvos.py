@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ranet_jax.errors import InputError
+from ranet_jax.evaluation.left_out import report_left_out
 from ranet_jax.evaluation.metrics import boundary_accuracy, region_similarity
 from ranet_jax.files import replace_folder
 from ranet_jax.media.images import read_frame
@@ -44,7 +45,35 @@ class SparseVideo(NamedTuple):
     wanted: frozenset[str]
 
 
-def find_videos(root: Path, chosen: list[str] | None = None) -> list[SparseVideo]:
+class Usable(NamedTuple):
+    """Which videos can be evaluated.
+
+    Attributes:
+        videos: these.
+        left_out: why each of the others cannot be, by its name; one line.
+    """
+
+    videos: list[SparseVideo]
+    left_out: dict[str, str]
+
+    def without(self, failures: dict[str, str]) -> "Usable":
+        """Leaves videos out, and says so.
+
+        Args:
+            failures: why, by their names.
+
+        Returns:
+            The others.
+
+        Raises:
+            InputError: none remains.
+        """
+        report_left_out(failures, len(self.videos))
+        videos = [video for video in self.videos if video.name not in failures]
+        return Usable(videos, self.left_out | failures)
+
+
+def find_videos(root: Path, chosen: list[str] | None = None) -> Usable:
     """Finds the videos of a split.
 
     Args:
@@ -52,10 +81,10 @@ def find_videos(root: Path, chosen: list[str] | None = None) -> list[SparseVideo
         chosen: names to keep; all when None.
 
     Returns:
-        The videos by name.
+        The videos by name; one of which a file cannot be used is left out.
 
     Raises:
-        InputError: the folder is none of YouTube-VOS, or a name is not in it.
+        InputError: the folder is none of YouTube-VOS, a name is not in it, or no video can be used.
     """
     for part in ("JPEGImages", "Annotations"):
         if not (root / part).is_dir():
@@ -69,8 +98,16 @@ def find_videos(root: Path, chosen: list[str] | None = None) -> list[SparseVideo
         raise InputError(f"{root / 'Annotations'} has no videos; unpack it again")
     if unknown := sorted(set(chosen or []) - set(names)):
         raise InputError(f"{', '.join(unknown)} not in {root / 'Annotations'}")
-    videos = _read_meta(root / "meta.json")
-    return [_find_video(root, name, videos) for name in names if not chosen or name in chosen]
+    described = _read_meta(root / "meta.json")
+    wanted = [name for name in names if not chosen or name in chosen]
+    videos, broken = [], {}
+    for name in wanted:
+        try:
+            videos.append(_find_video(root, name, described))
+        except InputError as error:
+            broken[name] = str(error)
+    report_left_out(broken, len(wanted))
+    return Usable(videos, broken)
 
 
 def _read_meta(path: Path) -> Mapping[str, Any]:

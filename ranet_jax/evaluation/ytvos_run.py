@@ -2,20 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation.checks import check_results
-from ranet_jax.evaluation.left_out import check_nothing_left_out, report_left_out
+from ranet_jax.evaluation.left_out import check_nothing_left_out
 from ranet_jax.evaluation.origin import describe_network_run, describe_results_run
 from ranet_jax.evaluation.replacement import check_results_stay, replace_results
 from ranet_jax.evaluation.report import SUMMARY, write_summary
+from ranet_jax.evaluation.scoring import check_results
 from ranet_jax.evaluation.submission import write_zip
-from ranet_jax.evaluation.ytvos import SPLIT, SparseVideo, score_sparse_video, segment_sparse_video
+from ranet_jax.evaluation.ytvos import (
+    SPLIT,
+    SparseVideo,
+    Usable,
+    score_sparse_video,
+    segment_sparse_video,
+)
 from ranet_jax.files import lock_folder
 from ranet_jax.segmenter import Segmenter
 
@@ -23,41 +29,13 @@ FILES = (SUMMARY, f"{SPLIT}.zip")
 """Names of the files that a run writes beside the folders of masks."""
 
 
-class Usable(NamedTuple):
-    """Which videos can be evaluated.
-
-    Attributes:
-        videos: these.
-        left_out: why each of the others cannot be, by its name; one line.
-    """
-
-    videos: list[SparseVideo]
-    left_out: dict[str, str]
-
-    def without(self, failures: dict[str, str]) -> "Usable":
-        """Leaves videos out, and says so.
-
-        Args:
-            failures: why, by their names.
-
-        Returns:
-            The others.
-
-        Raises:
-            InputError: none remains.
-        """
-        report_left_out(failures, len(self.videos))
-        videos = [video for video in self.videos if video.name not in failures]
-        return Usable(videos, self.left_out | failures)
-
-
 def evaluate_videos(
-    videos: list[SparseVideo], segmenter: Segmenter, checkpoint: str, out: Path
+    usable: Usable, segmenter: Segmenter, checkpoint: str, out: Path
 ) -> dict[str, object]:
     """Segments videos, scores them where there is truth, and packs them for the server.
 
     Args:
-        videos: the videos.
+        usable: the videos.
         segmenter: the network.
         checkpoint: what the summary calls the network's weights.
         out: where the masks, `ytvos.zip` and `summary.json` go.
@@ -70,21 +48,21 @@ def evaluate_videos(
             the results in `out` are of the others.
     """
     with lock_folder(out), replace_results(out, keep_masks=False) as new:
-        seconds, failures = _segment(videos, segmenter, new)
-        usable = Usable(videos, {}).without(failures)
+        seconds, failures = _segment(usable.videos, segmenter, new)
+        usable = usable.without(failures)
         summary = describe_network_run(segmenter, checkpoint)
         summary["ms_per_frame_median"] = 1000 * float(np.median(seconds)) if seconds else None
         summary |= _score(usable, masks=new, new=new)
         write_summary(new / SUMMARY, summary)
-    _say_what_is_there(videos, summary, out)
+    _say_what_is_there(summary, out)
     return summary
 
 
-def evaluate_video_masks(videos: list[SparseVideo], results: Path, out: Path) -> dict[str, object]:
+def evaluate_video_masks(usable: Usable, results: Path, out: Path) -> dict[str, object]:
     """Scores masks that exist where there is truth, and packs them for the server.
 
     Args:
-        videos: the videos.
+        usable: the videos.
         results: folder with a folder of masks a video.
         out: where `ytvos.zip` and `summary.json` go.
 
@@ -95,11 +73,11 @@ def evaluate_video_masks(videos: list[SparseVideo], results: Path, out: Path) ->
         InputError: as `evaluate_videos`.
     """
     check_results_stay(results, out)
-    usable = Usable(videos, {}).without(_find_incomplete(videos, results))
+    usable = usable.without(_find_incomplete(usable.videos, results))
     with lock_folder(out), replace_results(out, keep_masks=True) as new:
         summary = describe_results_run(results) | _score(usable, masks=results, new=new)
         write_summary(new / SUMMARY, summary)
-    _say_what_is_there(videos, summary, out)
+    _say_what_is_there(summary, out)
     return summary
 
 
@@ -170,11 +148,12 @@ def _summarize(scores: Mapping[str, tuple[float, float]]) -> dict[str, object] |
     return {"J": region, "F": boundary, "overall": overall, "objects": dict(scores)}
 
 
-def _say_what_is_there(videos: list[SparseVideo], summary: Mapping[str, Any], out: Path) -> None:
+def _say_what_is_there(summary: Mapping[str, Any], out: Path) -> None:
     """Says where the masks for the server are.
 
     Raises:
         InputError: they are not of all videos that were asked for.
     """
     print(f"masks for the benchmark's server: {out / f'{SPLIT}.zip'}")
-    check_nothing_left_out(summary["left_out"], len(videos), "videos", out)
+    count = len(summary["videos"]) + len(summary["left_out"])
+    check_nothing_left_out(summary["left_out"], count, "videos", out)

@@ -92,16 +92,16 @@ def check_stems(images: Iterable[Path], where: str) -> None:
     """Refuses images whose names differ in their suffix alone.
 
     Args:
-        images: of one video.
+        images: of one video, or of a training set.
         where: they are, for the message.
 
     Raises:
-        InputError: two masks would have one name.
+        InputError: two of them would have one name.
     """
     stem, copies = Counter(path.stem for path in images).most_common(1)[0]
     if copies > 1:
         raise InputError(
-            f"{where} has {copies} images named {stem}, whose masks would have one name; "
+            f"{where} has {copies} images named {stem}, so that one name would mean two; "
             "rename them, or choose by a glob such as '*.jpg'"
         )
 

@@ -106,6 +106,8 @@ def main() -> None:
     given = [f"./{one}" if one[:1] == "-" and Path(one).exists() else one for one in sys.argv[1:]]
     args = parser.parse_args(given)
     check_online_flags(args)
+    if args.max_frames is not None and args.max_frames < 1:
+        raise InputError(f"--max-frames {args.max_frames}: give 1 or more")
     entries = _list_entries(args)
     paths, replacing = ({}, frozenset()) if entries else parse_masks(args.mask, args.replace)
     for index, path in paths.items():

@@ -58,8 +58,6 @@ def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Ou
     Raises:
         InputError: as the parts do; another program that writes into the folder is named.
     """
-    if job.max_frames is not None and job.max_frames < 1:
-        raise InputError(f"--max-frames {job.max_frames}: give 1 or more")
     if job.max_frames is not None and job.max_frames <= max(job.mask_paths):
         raise InputError(
             f"--max-frames {job.max_frames} ends before frame {max(job.mask_paths)}, which has a "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ranet_jax.errors import InputError, describe_refusal
+from ranet_jax.errors import InputError, find_reason
 from ranet_jax.media.listing import is_hidden
 from ranet_jax.remarks import remark
 
@@ -37,7 +37,8 @@ def read_list(path: Path) -> list[Entry]:
 
     Args:
         path: of a CSV file with the columns `video` and `mask`, and `frame` if some masks are not
-            of the first one; a row for each mask. Paths are relative to its folder.
+            of the first one; a row for each mask. A video is a file, a folder of frames or a
+            pattern of their names; paths are relative to the list's folder.
 
     Returns:
         The videos in the order of their first rows.
@@ -73,7 +74,7 @@ def read_list(path: Path) -> list[Entry]:
     if not masks:
         raise InputError(f"{path} has no line below its first; give one for each mask")
     entries = [
-        Entry(_name_video(path.parent / video), str(path.parent / video), of_video)
+        Entry(*_find_video(path.parent, video), mask_paths=of_video)
         for video, of_video in masks.items()
     ]
     return _check_entries(entries, path)
@@ -90,9 +91,9 @@ def _add_row(
     if not frame.isdecimal():
         raise InputError(f"{where}: frame {frame} is no number; frames are counted from 0")
     # All of it now, and not hours later when its turn comes.
-    is_pattern = glob.has_magic(video) or video.isdecimal()
-    for name in [mask] if is_pattern else [video, mask]:
-        if not (folder / name).exists():
+    for name in (video, mask):
+        is_pattern = name is video and glob.has_magic(video)
+        if not (folder / name).exists() and not (is_pattern and any(folder.glob(video))):
             raise InputError(f"{where}: {folder / name} does not exist; mend the line, or drop it")
     of_video = masks.setdefault(video, {})
     if int(frame) in of_video:
@@ -133,6 +134,14 @@ def pair_folders(videos: Path, masks: Path) -> list[Entry]:
     return _check_entries(entries, videos)
 
 
+def _find_video(folder: Path, video: str) -> tuple[str, str]:
+    """The name and the source of a video of a list; a pattern has the name of its folder."""
+    path = folder / video
+    if path.exists() or not glob.has_magic(video):
+        return _name_video(path), str(path)
+    return path.parent.resolve().name, str(Path(glob.escape(str(folder)), video))
+
+
 def _name_video(path: Path) -> str:
     """The name that a video's mask and results have: a folder's may have dots in it."""
     return path.name if path.is_dir() else path.stem
@@ -170,13 +179,11 @@ def run_all(entries: Iterable[Entry], run: Callable[[Entry], str]) -> None:
         print(f"--- {entry.name}")
         try:
             lines.append(f"{entry.name}: {run(entry)}")
-        except InputError as error:
-            lines.append(f"{entry.name}: {error}")
-            failed.append(entry.name)
-        except OSError as error:
-            if error.strerror is None:
+        except (InputError, OSError) as error:
+            reason = find_reason(error)
+            if reason is None:
                 raise
-            lines.append(f"{entry.name}: {describe_refusal(error)}")
+            lines.append(f"{entry.name}: {reason}")
             failed.append(entry.name)
     print("---", *lines, sep="\n")
     if failed:

@@ -106,14 +106,15 @@ def read_run(argument: str) -> Run:
         raise InputError(f"{path} does not exist; evaluate.py writes it at the end of a run")
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-        split, sequences = summary["split"], summary["sequences"]
+        split = summary["split"]
+        if split not in SIZES:
+            raise InputError(f"{path} is of {split}; there are tables of {', '.join(SIZES)}")
+        sequences = summary["sequences"]
         scores = [] if split == "davis17-test-dev" else [summary["scores"][name] for name in SCORES]
         if not isinstance(sequences, list) or any(isinstance(score, str) for score in scores):
             raise TypeError
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path} is no summary of evaluate.py; run that again") from None
-    if split not in SIZES:
-        raise InputError(f"{path} is of {split}; there are tables of {', '.join(SIZES)}")
     if not name and "model" not in summary:
         raise InputError(
             f"{path} does not say which network it is of; write {FULL}={argument} if it is the "

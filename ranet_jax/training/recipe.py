@@ -68,7 +68,8 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
         raise InputError(f"model.canvas is {canvas}; give height and width, such as (192, 352)")
     choices = CHOICES
     if config.validation.every and config.validation.kind == "davis":
-        choices = choices | {"validation.split": tuple(SPLITS)}
+        scored = tuple(name for name, split in SPLITS.items() if split.scored)
+        choices = choices | {"validation.split": scored}
     for field, known in choices.items():
         group, _, name = field.rpartition(".")
         value = (config[group] if group else config)[name]
@@ -79,7 +80,7 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
         if config[kind].distractors < 1 and pasted >= config.model.slots:
             raise InputError(
                 f"model.slots {config.model.slots} must be above {kind}.pasted_objects "
-                f"{pasted}: an image has an object of its own"
+                f"{pasted}: what objects are pasted onto has one of its own"
             )
     check_canvas(tuple(config.model.canvas))
     make_schedule(config)

@@ -15,6 +15,7 @@ import safetensors.numpy
 from ranet_jax.errors import InputError
 from ranet_jax.files import check_destination, replace_file
 from ranet_jax.weights.network import (
+    ENCODER_ALONE,
     Network,
     build_model,
     build_protocol,
@@ -122,7 +123,8 @@ def _read(path: Path) -> Network:
             f"{path} describes a network that this version does not know "
             f"({type(error).__name__}: {error}); use the version of this program that wrote it"
         ) from None
-    return Network(model, unpack_params(tensors), {}, protocol)
+    alone = description.get(ENCODER_ALONE, False)
+    return Network(model, unpack_params(tensors), {}, protocol, alone)
 
 
 def load_shipped(canvas: tuple[int, int] | None = None) -> Network:

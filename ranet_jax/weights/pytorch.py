@@ -89,7 +89,7 @@ CHILDREN = {
 """Torchvision's modules by their numbers, where a ResNet became a sequence of its children."""
 
 
-class Place(NamedTuple):
+class TensorPlace(NamedTuple):
     """Where a PyTorch tensor sits in our parameter tree, and how its axes are turned."""
 
     path: str
@@ -119,7 +119,7 @@ def _resnet_modules(blocks: tuple[int, ...]) -> Iterator[tuple[str, str]]:
                 yield f"{theirs}.downsample.1", f"{ours}/norm_skip"
 
 
-def map_names(model: RANet) -> dict[str, Place]:
+def map_names(model: RANet) -> dict[str, TensorPlace]:
     """Every tensor of a network: its name in the released checkpoint, and its place in ours."""
     modules = dict(HEAD)
     for theirs, ours in _resnet_modules(model.blocks):
@@ -129,7 +129,7 @@ def map_names(model: RANet) -> dict[str, Place]:
     for theirs, ours in modules.items():
         for leaf, name in (("kernel", "weight"), ("scale", "weight"), ("bias", "bias")):
             if f"{ours}/{leaf}" in shapes:
-                places[f"{theirs}.{name}"] = Place(f"{ours}/{leaf}", leaf == "kernel")
+                places[f"{theirs}.{name}"] = TensorPlace(f"{ours}/{leaf}", leaf == "kernel")
     return places
 
 

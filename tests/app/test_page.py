@@ -40,9 +40,16 @@ def test_weights_that_are_missing_are_named(monkeypatch, tmp_path):
         run_main(monkeypatch)
 
 
-def test_a_limit_that_no_painting_passes(monkeypatch):
-    with pytest.raises(InputError, match="--max-upload must be at least 4"):
-        run_main(monkeypatch, "--checkpoint", "x", "--max-upload", 3)
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--max-upload", 3, "--max-upload 3: give 4 or more"),
+        ("--port", 70000, "--port 70000: give 1 to 65535"),
+    ],
+)
+def test_limits(monkeypatch, flag, value, message):
+    with pytest.raises(InputError, match=message):
+        run_main(monkeypatch, "--checkpoint", "x", flag, value)
 
 
 @pytest.fixture(scope="module")

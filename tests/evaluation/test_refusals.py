@@ -104,9 +104,9 @@ def test_online_learning_of_less_than_nothing(monkeypatch, tmp_path, davis, chec
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
     out = tmp_path / "out"
     for flags, message in (
-        (("--online-steps", -1), "of -1 steps; give at least 1, or 0"),
+        (("--online-steps", -1), "--online-steps -1: give at least 1, or 0"),
         (("--online-steps", 1, "--online-rate", 0), "above 0"),
-        (("--online-steps", 1, "--seed", -1), "seed -1"),
+        (("--online-steps", 1, "--seed", -1), "--seed -1: give at least 0"),
     ):
         with pytest.raises(InputError, match=message):
             run(monkeypatch, *arguments, "--out", out, *flags)
@@ -165,7 +165,7 @@ def test_broken_files_are_named_and_leave_nothing(
     [
         (["--split", "davis16-val", "--results", "x", "--data-dir", "nowhere"], "nowhere does not"),
         (["--split", "davis16-val", "--results", "x", "--checkpoint", "x"], "and not both"),
-        (["--split", "davis16-val", "--results", "x", "--max-frames", "2"], "at least 3"),
+        (["--split", "davis16-val", "--results", "x", "--max-frames", "2"], "2: give 3 or more"),
         (["--split", "davis16-val", "--results", "x", "--online-steps", "2"], "--results has none"),
         (["--split", "davis16-val", "--data-dir", "DAVIS", "--checkpoint", "no"], "checkpoint no "),
         (["--split", "davis16-val", "--seed", "3"], "--seed does nothing without --online-steps"),

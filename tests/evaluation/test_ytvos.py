@@ -183,7 +183,7 @@ def test_results_that_lack_a_mask_are_left_out_before_anything_is_scored(
     assert summary["videos"] == ["large"]
     assert summary["left_out"]["small"] == (
         f"{results}/small/00005.png does not exist (2 of 5 result masks missing); "
-        "--results must hold a folder of masks a sequence"
+        "results are a folder of masks a sequence"
     )
     with zipfile.ZipFile(out / "ytvos.zip") as archive:
         assert archive.namelist() == [f"Annotations/large/{stem}.png" for stem in STEMS]
@@ -219,9 +219,21 @@ def test_a_broken_video_is_left_out(run, tmp_path):
     ("change", "message"),
     [
         (lambda root: shutil.rmtree(root / "Annotations"), "Annotations does not exist"),
+        (lambda root: (root / "meta.json").write_text("{}"), "not the meta.json of YouTube-VOS"),
+    ],
+)
+def test_a_folder_that_cannot_be_used(tmp_path, change, message):
+    root = make(tmp_path / "data", whole=False)
+    change(root)
+    with pytest.raises(InputError, match=message):
+        find_videos(root)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
         (lambda root: shutil.rmtree(root / "JPEGImages/small"), "small has no images"),
         (lambda root: (root / "JPEGImages/small/00015.jpg").unlink(), "has no frame"),
-        (lambda root: (root / "meta.json").write_text("{}"), "not the meta.json of YouTube-VOS"),
         (
             lambda root: [
                 write_mask(path, np.zeros((96, 160), np.uint8))
@@ -231,11 +243,15 @@ def test_a_broken_video_is_left_out(run, tmp_path):
         ),
     ],
 )
-def test_a_folder_that_cannot_be_used(tmp_path, change, message):
+def test_a_video_that_cannot_be_used_is_left_out(tmp_path, change, message, capsys):
     root = make(tmp_path / "data", whole=False)
     change(root)
+    usable = find_videos(root)
+    assert [video.name for video in usable.videos] == ["large"]
+    assert usable.left_out.keys() == {"small"} and message in usable.left_out["small"]
+    assert f"small is left out: {usable.left_out['small']}" in capsys.readouterr().err
     with pytest.raises(InputError, match=message):
-        find_videos(root)
+        find_videos(root, ["small"])
 
 
 def test_what_is_for_davis_alone(run, tmp_path):

@@ -72,8 +72,8 @@ def test_every_kind_writes_a_picture(monkeypatch, tmp_path, data, kind, more):
         ("scores", ["--frame", "3"], "video has 3 frames"),
         ("scores", ["--frame", "1", "--object", "2"], "video has 3, 7"),
         ("maps", ["--frame", "1", "--pixels", "0,0"], "on no object"),
-        ("overlays", ["--count", "0"], "at least 1"),
-        ("overlays", ["--max-frames", "0"], "at least 1"),
+        ("overlays", ["--count", "0"], "--count 0: give 1 or more"),
+        ("overlays", ["--max-frames", "0"], "--max-frames 0: give 1 or more"),
     ],
 )
 def test_what_is_not_there_is_refused(monkeypatch, tmp_path, data, kind, more, message):

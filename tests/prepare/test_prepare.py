@@ -183,10 +183,17 @@ def grey_annotations(tmp_path):
     ], "nothing to prepare; left out: unreadable: 2"
 
 
+def two_images_of_one_name(tmp_path):
+    write_images(tmp_path / "raw", 2)
+    image = next((tmp_path / "raw").rglob("1.jpg"))
+    Image.open(image).save(image.with_suffix(".webp"))
+    return ["mine", "--source", tmp_path / "raw"], "has 2 images named 1, so that one name"
+
+
 BAD_INPUTS = [
     *(no_source, unobtainable, empty_source, other_layout, folder_above, no_masks, other_names),
     *(masks_only, folders_of_davis, no_split, no_name, no_davis, unnumbered_frame),
-    *(name_of_drawn_clips, grey_annotations),
+    *(name_of_drawn_clips, grey_annotations, two_images_of_one_name),
 ]
 
 

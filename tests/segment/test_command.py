@@ -153,9 +153,9 @@ def test_bad_input_is_one_line(call, arguments, folder, tmp_path):
         ([*arguments, "--max-frames", "3"], "--max-frames 3 ends before frame 3"),
         ([*arguments, "--max-frames", "-3"], "--max-frames -3: give 1 or more"),
         ([*anew, "--mask", f"7={tmp_path / '0.png'}"], "has 7 frames, so that there is no frame 7"),
-        ([*anew, "--online-steps", -1], "online learning of -1 steps"),
+        ([*anew, "--online-steps", -1], "--online-steps -1: give at least 1"),
         ([*anew, "--online-steps", 1, "--online-rate", 0], "at a rate of 0.0; give one above 0"),
-        ([*anew, "--online-steps", 1, "--seed", -1], "with the seed -1; give at least 0"),
+        ([*anew, "--online-steps", 1, "--seed", -1], "--seed -1: give at least 0"),
     ):
         code, text = call(*line)
         assert code == 2

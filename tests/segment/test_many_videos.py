@@ -7,6 +7,7 @@ from PIL import Image
 import ranet_jax.remarks
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
+from ranet_jax.media.video import open_video
 from ranet_jax.segment import __main__ as command_line
 from ranet_jax.segment.many import Entry, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
@@ -106,6 +107,26 @@ def test_columns_that_nothing_reads_are_refused(tmp_path, text, message):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         read_list(tmp_path / "a.csv")
+
+
+def test_a_pattern_has_the_name_of_its_folder(videos, monkeypatch):
+    """Also where the list's own folder looks like a pattern."""
+    home = (videos / "videos").rename(videos / "shots [1]")
+    (home / "list.csv").write_text(
+        "video,mask\nred/*.png,../masks/red.png\ngreen/*.png,../masks/green.png\n"
+    )
+    entries = read_list(home / "list.csv")
+    assert [entry.name for entry in entries] == ["red", "green"]
+    for entry in entries:
+        with open_video(entry.source) as video:
+            assert len(list(video)) == 3
+
+
+@pytest.mark.parametrize("video", ["none/*.png", "0"])
+def test_a_list_has_no_camera_and_no_pattern_of_nothing(videos, video):
+    (videos / "list.csv").write_text(f"video,mask\n{video},masks/red.png\n")
+    with pytest.raises(InputError, match=r"line 2: .*(png|0) does not exist; mend the line"):
+        read_list(videos / "list.csv")
 
 
 def test_what_the_system_refuses_does_not_stop_the_others(capsys):

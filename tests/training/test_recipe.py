@@ -169,6 +169,10 @@ def refuse(arguments: list[str]) -> str:
         ({"precision": "float64"}, "precision 'float64' is none of float32, bfloat16"),
         ({"data": {"sets": {"generated": 0.0}}}, "data.sets must name at least one"),
         ({"validation": {"every": 1, "frames": 2}}, "nothing to score in clip0"),
+        (
+            {"validation": {"every": 1, "kind": "davis", "split": "davis17-test-dev"}},
+            "validation.split 'davis17-test-dev' is none of davis16-train",
+        ),
         ({"data": {"sets": {"ecssd": 1.0}}}, "data.prepare ecssd"),
     ],
 )

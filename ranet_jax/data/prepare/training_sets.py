@@ -34,7 +34,7 @@ from ranet_jax.data.synthetic import GENERATED
 from ranet_jax.errors import InputError
 from ranet_jax.files import lock_folder
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.listing import IMAGE_SUFFIXES, list_images
+from ranet_jax.media.listing import IMAGE_SUFFIXES, check_stems, list_images
 from ranet_jax.media.masks import read_davis_mask, read_foreground
 
 # Folders of images and of masks in the original downloads. In one folder for both, masks are PNG.
@@ -90,6 +90,8 @@ def _list_layout(source: Path, images: str, masks: str) -> tuple[dict[str, Path]
 
     def list_files(folder: str, suffixes: Iterable[str]) -> dict[str, Path]:
         found = list_images(source / folder, suffixes) if (source / folder).is_dir() else []
+        if found:
+            check_stems(found, str(source / folder))
         return {path.stem: path for path in found}
 
     if images == masks:
