@@ -1,6 +1,6 @@
 """What it costs to cut the batch into parts: the compact network's training step, in turn.
 
-    python -m benchmarks.accumulate [--parts 1,2,4] [--rounds 3]
+    python -m benchmarks.accumulate [--parts 1 2 4] [--rounds 3]
 
 A line for each number of parts: how long a step takes, beside the first of them, and the memory
 that XLA sets aside for what it computes on the way, which is what `config.accumulate` is for. On a
