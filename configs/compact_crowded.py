@@ -1,4 +1,4 @@
-"""The compact network, thirteenth leg: more of what the twelfth was for, in bfloat16.
+"""The compact network, thirteenth leg, no better: more of what the twelfth was for, in bfloat16.
 
     python train.py --config configs/compact_crowded.py --workdir runs/compact_crowded
 
