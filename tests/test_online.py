@@ -135,6 +135,7 @@ def test_examples_follow_from_seed_and_step_alone():
     assert (loaded[0]["frame"] != loaded[1]["frame"]).any()
 
 
+@pytest.mark.slow
 def test_the_recipe_is_that_of_stage_1():
     config = get_config()
     assert pytest.approx(config.optimizer.learning_rate / 10) == RELEASED.online_rate

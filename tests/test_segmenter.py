@@ -88,7 +88,7 @@ def test_state_is_small_and_keeps_its_structure():
     assert not any(x.is_deleted() for x in jax.tree.leaves((params, after)))
 
 
-@pytest.mark.parametrize("ranking_rule", ["single", "multi"])
+@pytest.mark.parametrize("ranking_rule", ["single", pytest.param("multi", marks=pytest.mark.slow)])
 def test_room_for_more_objects_changes_nothing(ranking_rule):
     """Padded slots are empty: the masks are those of a step that has no room to spare."""
     model, params = network(ranking_rule)

@@ -54,6 +54,15 @@ def try_command(line: list) -> subprocess.CompletedProcess:
     return subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True)
 
 
+def try_in_turn(line: list) -> subprocess.CompletedProcess:
+    """Runs a command in a folder that other processes of pytest-xdist use as well."""
+    end = time.time() + 600
+    while "another process is writing" in (done := try_command(line)).stderr:
+        assert time.time() < end, done.stderr
+        time.sleep(1)
+    return done
+
+
 def run(work: Path, **flags) -> subprocess.CompletedProcess:
     """Trains to the last step."""
     done = try_command(command(work, **flags))

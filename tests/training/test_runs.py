@@ -27,6 +27,7 @@ from tests.training.runs import (
     steps_in,
     tiny_config,
     try_command,
+    try_in_turn,
     wait_for,
 )
 
@@ -36,11 +37,8 @@ def undisturbed(tmp_path_factory):
     """A run that nothing stopped, one for all processes of pytest-xdist."""
     base = tmp_path_factory.getbasetemp()
     work = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "undisturbed"
-    # Refused while another process trains there or looks at it; then it is complete.
-    end = time.time() + 600
-    while (done := try_command(command(work))).returncode:
-        assert "another process is writing" in done.stderr and time.time() < end, done.stderr
-        time.sleep(1)
+    done = try_in_turn(command(work))
+    assert done.returncode == 0, done.stderr
     return work
 
 
@@ -151,8 +149,9 @@ def test_sheets_validation_and_workers(undisturbed, tmp_path):
     assert_same_weights(work, undisturbed)
 
 
+@pytest.mark.slow
 def test_another_recipe_in_the_same_folder_is_refused(undisturbed):
-    done = try_command(command(undisturbed, **{"optimizer.learning_rate": 1e-4, "log_every": 5}))
+    done = try_in_turn(command(undisturbed, **{"optimizer.learning_rate": 1e-4, "log_every": 5}))
     assert done.returncode == 2
     message = done.stderr.strip().splitlines()[-1]
     assert "optimizer.learning_rate is 0.0001 and was 0.002" in message
@@ -160,6 +159,7 @@ def test_another_recipe_in_the_same_folder_is_refused(undisturbed):
     assert steps_in(undisturbed) == list(range(1, STEPS + 1))
 
 
+@pytest.mark.slow
 def test_a_run_can_be_loaded_and_started_from(undisturbed):
     network = load_network(undisturbed)
     assert network.model == small_ranet().clone(canvas=(64, 96))
@@ -170,6 +170,7 @@ def test_a_run_can_be_loaded_and_started_from(undisturbed):
     np.testing.assert_array_equal(state.params["decoder"]["logit"]["kernel"], kernel)
 
 
+@pytest.mark.slow
 def test_all_learns_but_the_ranking_network(undisturbed):
     """What docs/training.md says: it only orders maps. Adam's mean of the gradients tells."""
     means = {name: leaf for name, leaf in leaves_of(undisturbed).items() if "['mu']" in name}
