@@ -2,9 +2,9 @@
 
     python train.py --config configs/compact_crowded.py --workdir runs/compact_crowded
 
-Objects of other videos on eight in ten of the pairs of video frames (six before). A step in
-bfloat16 takes little more than half the time of one in float32 on a CPU with AMX, so there are
-more steps, at a higher rate; the weights themselves stay float32.
+Objects of other videos on eight in ten of the pairs of video frames (six before). On a CPU with AMX
+a step in bfloat16 takes seven tenths of the time of one in float32, so there are more steps, at a
+higher rate; the weights themselves stay float32.
 The leg began with the weights of the twelfth as they had shipped, whose kernels are of 8 bits.
 Needs: the run of `compact_companions.py` in runs/compact_companions, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
