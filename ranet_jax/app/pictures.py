@@ -35,7 +35,7 @@ def summarize(visit: Visit) -> str:
     said = f"{visit.finished} frames"
     if visit.frame_count and visit.finished < visit.frame_count:
         said = f"{visit.finished} of {visit.frame_count} frames"
-    return f"<p>{said}{f', {visit.rate:.1f} a second' if visit.finished > 1 else ''}</p>"
+    return f"<p>{said}{f', {visit.rate:.1f} a second' if visit.rate else ''}</p>"
 
 
 def draw_progress(visit: Visit, frame: Frame, labels: np.ndarray) -> str:

@@ -58,8 +58,10 @@ class Visit:
         self.chosen = 0
         self.doubtful: list[int] = []
         self._replacing: set[int] = set()
-        self._before = self.masks, self._replacing  # what the results are of
-        self._reported = 0
+        # What `results` are of until a run brings something new, and where they were.
+        self._before = self.masks, self._replacing, self.doubtful
+        self._old: Path | None = None
+        self._from = self._reported = 0  # the frame that a run is for, and how many came
         self._stop = threading.Event()
         self._work: Future | None = None
 
@@ -112,7 +114,7 @@ class Visit:
             mask: ids, uint8 [h, w] of the video's size.
         """
         index = self.chosen
-        self._before = self.masks, self._replacing
+        self._before = self.masks, self._replacing, self.doubtful
         self.masks = {i: one for i, one in self.masks.items() if i < index} | {index: mask}
         self._replacing = {i for i in self._replacing if i < index}
         if index and np.setdiff1d(find_shown(self._read_result(index)), mask).any():
@@ -133,8 +135,7 @@ class Visit:
         results = Path(tempfile.mkdtemp(dir=self.folder))
         if self.chosen and self.results.exists():
             self.results.replace(results)
-        shutil.rmtree(self.results, ignore_errors=True)
-        self.results = results
+        self._old, self.results, self._from = self.results, results, self.chosen
         self.newest, self.finished, self._reported, self.doubtful = None, 0, 0, []
         self._work = device.submit(self._segment, segmenter, resume=self.chosen > 0)
         return self._work
@@ -152,8 +153,9 @@ class Visit:
 
     @property
     def rate(self) -> float:
-        """Frames a second, without what went before the first: compilation."""
-        return (self._reported - 1) / max(self._latest - self._began, 1e-6)
+        """Frames a second, without compilation and what was there already; 0 before any."""
+        new = self._reported - 1 - self._from
+        return new / max(self._latest - self._began, 1e-6) if new > 0 else 0.0
 
     @property
     def archive(self) -> Path | None:
@@ -202,8 +204,11 @@ class Visit:
                 )
                 self.doubtful = sorted(one.frame for one in outcome.doubtful)
         finally:
-            if self.finished <= self.chosen:  # refused, or stopped before the correction came
-                self.masks, self._replacing = self._before
+            if self._reported <= self._from:  # refused, or stopped before anything new came
+                self.masks, self._replacing, self.doubtful = self._before
+                if self._old and self._old.exists():
+                    shutil.rmtree(self.results, ignore_errors=True)
+                    self.results = self._old
             if (self.results / "masks").is_dir():
                 self.finished = len(list_images(self.results / "masks"))
                 shutil.make_archive(str(self.results / "masks"), "zip", self.results, "masks")
@@ -223,8 +228,10 @@ class Visit:
     def _report_frame(self, frame: Frame, labels: np.ndarray) -> None:
         """Remembers the newest frame for whoever shows the progress."""
         self._latest = time.perf_counter()
-        if not self.finished:
+        if self.finished <= self._from:
             self._began = self._latest
+        if self._old and self._old != self.results:  # from now on there is something newer
+            shutil.rmtree(self._old, ignore_errors=True)
         self.newest = frame, labels
         self.finished = self._reported = self.finished + 1
         if self._stop.is_set() and self.finished > 1:

@@ -91,7 +91,7 @@ def _find_sequence(root: Path, name: str, limit: int | None) -> Sequence:
     frames = tuple(photographs or images)[:limit]
     if not frames:
         raise InputError(f"{folder} has no frames (*.jpg); unpack {name} again")
-    check_stems(frames, str(folder))
+    check_stems(frames, str(folder), "rename one, or move it away")
     annotations = root / "Annotations" / "480p" / name
     masks = tuple(annotations / f"{frame.stem}.png" for frame in frames)
     if not masks[0].is_file():

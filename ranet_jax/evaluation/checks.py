@@ -7,7 +7,7 @@ import numpy as np
 
 from ranet_jax.data.davis import Sequence
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation.replacement import read_written
+from ranet_jax.evaluation.replacement import WRITTEN, read_written
 from ranet_jax.evaluation.scoring import check_length, check_results
 from ranet_jax.evaluation.selection import Selection
 from ranet_jax.media.images import read_frame
@@ -40,7 +40,8 @@ def check_out(
     for path in (out / name for name in files):
         if path.exists() and path.name not in written:
             raise InputError(
-                f"{path} is not of an evaluation and is not replaced; choose another --out"
+                f"{path} is not of an evaluation, as far as {WRITTEN} beside it knows, and is not "
+                "replaced; choose another --out, or delete it"
             )
     if names is None:
         return
@@ -61,8 +62,8 @@ def check_out(
             )
         if any(folder.glob("*.png")) and name not in written:
             raise InputError(
-                f"{folder} has images that are not of an evaluation, and are not replaced; choose "
-                "another --out"
+                f"{folder} has images that are not of an evaluation, as far as {WRITTEN} beside it "
+                "knows, and are not replaced; choose another --out, or delete them"
             )
 
 

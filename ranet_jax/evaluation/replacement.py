@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +13,30 @@ from ranet_jax.remarks import remark
 UNFINISHED = ".unfinished"
 """Where in `out` results are until all of them are there."""
 
-WRITTEN = ".written"
-"""The file in `out` that names all files and folders there which evaluations have written."""
+WRITTEN = "written.json"
+"""The file in `out` that names all files and folders there which evaluations have written; not
+hidden, so that whoever empties `out` removes it, too."""
 
 
 def read_written(out: Path) -> set[str]:
-    """Reads the names of the files and folders that evaluations have written into a folder."""
+    """Reads the names of the files and folders that evaluations have written into a folder.
+
+    Raises:
+        InputError: the file that has them is damaged.
+    """
     path = out / WRITTEN
-    return set(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else set()
+    if not path.exists():
+        return set()
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+        if not all(Path(name).name == name != "" for name in names):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise InputError(
+            f"{path} is damaged, so that it is not known what is of an evaluation; choose another "
+            "--out, or delete this one"
+        ) from None
+    return set(names)
 
 
 def _note_written(out: Path, names: Iterable[str]) -> None:
@@ -44,15 +60,15 @@ def check_results_stay(results: Path, out: Path) -> None:
 
 
 @contextmanager
-def replace_results(out: Path, *, keep_masks: bool) -> Iterator[Path]:
+def replace_results(out: Path, sequences: Collection[str]) -> Iterator[Path]:
     """Puts results in place when all of them are there; old ones are kept until then.
 
     What an earlier run wrote and the new one did not is removed, so that results of two runs never
-    stand side by side.
+    stand side by side: all files, and the masks of sequences that the new run was to segment.
 
     Args:
         out: where they go; must exist, and be locked. See `checks.check_out` for what is there.
-        keep_masks: whether folders of masks stay where they are: the new run only scores.
+        sequences: names of those that are segmented; none where masks are only scored.
 
     Yields:
         A folder to write the files and the folders of masks into.
@@ -72,12 +88,13 @@ def replace_results(out: Path, *, keep_masks: bool) -> Iterator[Path]:
     # before it is, so that the run can be made again if it is killed now.
     before, names = read_written(out), {path.name for path in new.iterdir()}
     _note_written(out, before | names)
-    for path in sorted(out / name for name in before - names):
+    for path in (out / name for name in sorted(before)):
         if path.is_file():
             path.unlink()
-        elif path.is_dir() and not keep_masks:
+        elif path.is_dir() and path.name in set(sequences) - names:
             shutil.rmtree(path)
-    for path in sorted(new.iterdir()):
+    # Masks before what was found in them, so that no summary ever stands beside others' masks.
+    for path in sorted(new.iterdir(), key=lambda path: (path.is_file(), path.name)):
         if path.is_dir():
             with replace_folder(out / path.name) as place:
                 for mask in path.iterdir():

@@ -64,8 +64,9 @@ def evaluate_network(
             be, and the results in `out` are of the others.
     """
     learner = OnlineLearner(segmenter, *learning) if learning else None
+    names = [sequence.name for sequence in selection.sequences]
     usable, left_out = _check(selection, out, results=None)
-    with lock_folder(out), replace_results(out, keep_masks=False) as new:
+    with lock_folder(out), replace_results(out, names) as new:
         segmented = segment_split(segmenter, learner, usable, new)
         usable, left_out = _leave_out(segmented.failures, usable, left_out)
         summary = describe_network_run(segmenter, checkpoint)
@@ -93,7 +94,7 @@ def evaluate_masks(selection: Selection, results: Path, out: Path) -> dict[str, 
     """
     check_results_stay(results, out)
     usable, left_out = _check(selection, out, results)
-    with lock_folder(out), replace_results(out, keep_masks=True) as new:
+    with lock_folder(out), replace_results(out, ()) as new:
         summary = describe_results_run(results)
         summary |= _score(usable, left_out, masks=results, new=new)
         report.write_summary(new / SUMMARY, summary)

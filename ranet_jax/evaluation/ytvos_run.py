@@ -47,7 +47,8 @@ def evaluate_videos(
         InputError: no video could be evaluated, and `out` is as it was; or some could not be, and
             the results in `out` are of the others.
     """
-    with lock_folder(out), replace_results(out, keep_masks=False) as new:
+    names = [*usable.left_out, *(video.name for video in usable.videos)]
+    with lock_folder(out), replace_results(out, names) as new:
         seconds, failures = _segment(usable.videos, segmenter, new)
         usable = usable.without(failures)
         summary = describe_network_run(segmenter, checkpoint)
@@ -74,7 +75,7 @@ def evaluate_video_masks(usable: Usable, results: Path, out: Path) -> dict[str, 
     """
     check_results_stay(results, out)
     usable = usable.without(_find_incomplete(usable.videos, results))
-    with lock_folder(out), replace_results(out, keep_masks=True) as new:
+    with lock_folder(out), replace_results(out, ()) as new:
         summary = describe_results_run(results) | _score(usable, masks=results, new=new)
         write_summary(new / SUMMARY, summary)
     _say_what_is_there(summary, out)

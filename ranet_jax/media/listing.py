@@ -88,12 +88,13 @@ def is_hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
 
-def check_stems(images: Iterable[Path], where: str) -> None:
+def check_stems(images: Iterable[Path], where: str, remedy: str) -> None:
     """Refuses images whose names differ in their suffix alone.
 
     Args:
         images: of one video, or of a training set.
         where: they are, for the message.
+        remedy: what to do, for the message.
 
     Raises:
         InputError: two of them would have one name.
@@ -101,8 +102,7 @@ def check_stems(images: Iterable[Path], where: str) -> None:
     stem, copies = Counter(path.stem for path in images).most_common(1)[0]
     if copies > 1:
         raise InputError(
-            f"{where} has {copies} images named {stem}, so that one name would mean two; "
-            "rename them, or choose by a glob such as '*.jpg'"
+            f"{where} has {copies} images named {stem}, so that one name would mean two; {remedy}"
         )
 
 

@@ -68,7 +68,7 @@ def open_video(source: str) -> Video:
 
 def _open_images(source: str, images: list[Path]) -> Video:
     """A video of image files."""
-    check_stems(images, source)
+    check_stems(images, source, "rename them, or choose by a glob such as '*.jpg'")
     size = read_frame(images[0]).shape[:2]
     _check_sizes(images, size)
     remark(f"{source}: images have no times; {IMAGE_RATE} frames a second are assumed")

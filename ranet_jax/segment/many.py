@@ -91,9 +91,9 @@ def _add_row(
     if not frame.isdecimal():
         raise InputError(f"{where}: frame {frame} is no number; frames are counted from 0")
     # All of it now, and not hours later when its turn comes.
-    for name in (video, mask):
-        is_pattern = name is video and glob.has_magic(video)
-        if not (folder / name).exists() and not (is_pattern and any(folder.glob(video))):
+    _, source = _find_video(folder, video)
+    for name, found in ((video, source), (mask, str(folder / mask))):
+        if not Path(found).exists() and not any(glob.iglob(found)):
             raise InputError(f"{where}: {folder / name} does not exist; mend the line, or drop it")
     of_video = masks.setdefault(video, {})
     if int(frame) in of_video:

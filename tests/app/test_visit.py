@@ -9,6 +9,7 @@ import pytest
 
 from ranet_jax.app import visit as visits
 from ranet_jax.app.painting import find_shown
+from ranet_jax.app.pictures import summarize
 from ranet_jax.app.visit import Visit
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import read_davis_mask, write_mask
@@ -162,18 +163,21 @@ def test_a_second_correction_may_be_earlier_than_the_first(done):
         assert visit.finished == len(read_masks(visit)) == FRAMES
 
 
-def test_a_correction_that_is_refused_leaves_the_result_to_be_corrected(done, monkeypatch):
+@pytest.mark.parametrize("index", [3, 0])
+def test_a_correction_that_is_refused_leaves_the_result_to_be_corrected(done, monkeypatch, index):
     visit, device = done
-    before = read_masks(visit)
+    before, doubtful = read_masks(visit), visit.doubtful
+    assert doubtful and " a second" in summarize(visit)
 
     def refuse(*arguments, **settings):
         raise InputError("no room for another template")
 
-    correct(visit, 3)
+    correct(visit, index)
     with monkeypatch.context() as patch, pytest.raises(InputError, match="no room"):
         patch.setattr(visits, "segment_video", refuse)
         visit.start(device, segmenter()).result()
     assert visit.finished == FRAMES and visit.masks.keys() == {0}
+    assert visit.doubtful == doubtful and summarize(visit) == f"<p>{FRAMES} frames</p>"
     np.testing.assert_array_equal(read_masks(visit), before)
     correct(visit, 2)
     visit.start(device, segmenter()).result()

@@ -79,12 +79,12 @@ def test_old_results_stay_until_new_ones_are_there(
     assert len([name for name in left if name.startswith(".unfinished/")]) == 2 * len(FRAMES)
     run(monkeypatch, *network)
     assert sorted(path.name for path in out.iterdir()) == [
-        ".written",
         "first",
         "global_results-val.csv",
         "per-sequence_results-val.csv",
         "second",
         "summary.json",
+        "written.json",
     ]
     assert json.loads((out / "summary.json").read_text())["scores"]["J-Mean"] < 1
 

@@ -74,6 +74,15 @@ def test_masks_of_two_runs_never_stand_side_by_side(monkeypatch, tmp_path, davis
     run(monkeypatch, *network, "--sequences", "first")
 
 
+@pytest.mark.parametrize("text", ["", "3", '["../first"]', '[""]'])
+def test_a_damaged_list_of_what_was_written(monkeypatch, tmp_path, davis, checkpoint, text):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/written.json").write_text(text)
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    with pytest.raises(InputError, match=r"written\.json is damaged"):
+        run(monkeypatch, *arguments, "--out", tmp_path / "out")
+
+
 def test_a_run_that_was_killed_while_results_changed_places_can_be_run_again(
     monkeypatch, tmp_path, davis, checkpoint
 ):
@@ -90,6 +99,11 @@ def test_a_run_that_was_killed_while_results_changed_places_can_be_run_again(
         patch.setattr(Path, "rename", kill)
         run(monkeypatch, *arguments, "--out", out)
     assert (out / "second").is_dir() and not (out / SUMMARY).exists()
+    run(monkeypatch, *arguments, "--out", out)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="killed"):
+        patch.setattr(Path, "rename", kill)
+        run(monkeypatch, *arguments, "--out", out)
+    assert not (out / SUMMARY).exists(), "the old one was of other masks"
     run(monkeypatch, *arguments, "--out", out)
     assert (out / SUMMARY).exists() and not (out / UNFINISHED).exists()
 

@@ -1,5 +1,7 @@
 """Many videos in one command: lists, folders, and one that is broken."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -115,8 +117,11 @@ def test_a_pattern_has_the_name_of_its_folder(videos, monkeypatch):
     (home / "list.csv").write_text(
         "video,mask\nred/*.png,../masks/red.png\ngreen/*.png,../masks/green.png\n"
     )
+    with (home / "list.csv").open("a") as file:
+        file.write(f"{videos}/more/*.png,../masks/red.png\n")  # an absolute one
+    shutil.copytree(home / "red", videos / "more")
     entries = read_list(home / "list.csv")
-    assert [entry.name for entry in entries] == ["red", "green"]
+    assert [entry.name for entry in entries] == ["red", "green", "more"]
     for entry in entries:
         with open_video(entry.source) as video:
             assert len(list(video)) == 3

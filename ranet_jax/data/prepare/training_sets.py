@@ -91,7 +91,7 @@ def _list_layout(source: Path, images: str, masks: str) -> tuple[dict[str, Path]
     def list_files(folder: str, suffixes: Iterable[str]) -> dict[str, Path]:
         found = list_images(source / folder, suffixes) if (source / folder).is_dir() else []
         if found:
-            check_stems(found, str(source / folder))
+            check_stems(found, str(source / folder), "rename one, or move it away")
         return {path.stem: path for path in found}
 
     if images == masks:
