@@ -284,6 +284,17 @@ def test_ids_beside_colours_are_refused_unless_they_are_davis_colours(tmp_path, 
     np.testing.assert_array_equal(found[9].labels, labels)
 
 
+def test_a_result_is_no_correction_beside_colours_of_ones_own(tmp_path, labels):
+    """Its colours are DAVIS's, so that its objects would be new ones."""
+    first = save(tmp_path, paint(labels, [(0, 0, 0), (255, 0, 0), (0, 0, 255)]), "first.png")
+    write_mask(tmp_path / "result.png", labels)
+    Image.open(tmp_path / "result.png").convert("RGB").save(tmp_path / "fixed.png")
+    with pytest.raises(InputError, match=r"fixed\.png has DAVIS's colours.*first\.png has others"):
+        read_user_masks({0: first, 9: tmp_path / "fixed.png"}, SIZE)
+    mixed = save(tmp_path, paint(labels, [(0, 0, 0), (255, 0, 0), (128, 0, 0)]), "mixed.png")
+    assert read_user_masks({0: first, 9: mixed}, SIZE)[9].ids == {"#ff0000": 2, "#800000": 3}
+
+
 def test_white_is_object_1_beside_ids_however_it_is_saved(tmp_path, labels, capsys):
     one = labels == 1
     rgb = save(tmp_path, paint(one.astype(int), [(0, 0, 0), (255, 255, 255)]), "rgb.png")

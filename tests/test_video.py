@@ -174,6 +174,14 @@ def test_broken_middle_names_the_frame(tmp_path, name):
         assert f"frame {len(found)} of {path}" in str(raised.value)
 
 
+def test_leaving_a_video_closes_what_is_not_read_to_its_end(tmp_path):
+    film(tmp_path / "a.mp4", np.zeros((9, 64, 64, 3), np.uint8))
+    with open_video(str(tmp_path / "a.mp4")) as video:
+        frames = iter(video)
+        next(frames)
+    assert frames.gi_frame is None
+
+
 def test_the_system_says_itself_what_it_refuses(tmp_path, monkeypatch):
     film(tmp_path / "a.mp4", pictures(2))
 

@@ -42,7 +42,11 @@ def main() -> None:
     )
     add_network_flags(parser)
     add_computation_flags(parser)
-    add("--out", type=Path, help="where all results go (default: out/SPLIT)")
+    add(
+        "--out",
+        type=Path,
+        help="where all results go (default: out/SPLIT, or out/SPLIT-results with --results)",
+    )
     add("--sequences", type=lambda names: names.split(","), help="a,b: only these")
     add("--max-frames", type=int, help="only this many frames of each sequence")
     add_online_flags(parser)
@@ -59,7 +63,7 @@ def main() -> None:
         raise InputError("--online-steps trains a network and --results has none; leave one out")
     check_online_flags(args)
     set_up_computation(args)
-    out = args.out or Path("out") / args.split
+    out = args.out or Path("out") / (f"{args.split}-results" if args.results else args.split)
     if args.split == ytvos.SPLIT:
         _evaluate_ytvos(args, out)
         return

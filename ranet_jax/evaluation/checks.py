@@ -29,7 +29,8 @@ def check_out(
 
     Raises:
         InputError: it lies inside the data set, it is a file, it has masks of an earlier run of
-            other sequences, or a file or a sequence's folder that no evaluation has written.
+            other sequences (or any, where masks are only scored), or a file or a sequence's folder
+            that no evaluation has written.
     """
     for part in ("Annotations", "JPEGImages"):
         if out.resolve().is_relative_to((data_dir / part).resolve()):
@@ -43,9 +44,14 @@ def check_out(
                 f"{path} is not of an evaluation, as far as {WRITTEN} beside it knows, and is not "
                 "replaced; choose another --out, or delete it"
             )
+    others = sorted(name for name in written - set(names or ()) if (out / name).is_dir())
     if names is None:
+        if others:
+            raise InputError(
+                f"{out} has masks of a network, whose scores these would replace; choose another "
+                "--out"
+            )
         return
-    others = sorted(name for name in written - set(names) if (out / name).is_dir())
     if others:
         raise InputError(
             f"{out} has masks of an earlier run, of {', '.join(others)}, which would stand beside "

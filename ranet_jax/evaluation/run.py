@@ -167,6 +167,7 @@ def _say_what_is_there(selection: Selection, summary: dict[str, Any], out: Path)
     Raises:
         InputError: they are not of all sequences that were asked for.
     """
+    print(f"results: {out}")
     if not selection.split.scored:
         submission = out / f"{selection.split_name}.zip"
         print(f"wrote {submission}; its server has the annotations and scores it")

@@ -155,6 +155,7 @@ def _say_what_is_there(summary: Mapping[str, Any], out: Path) -> None:
     Raises:
         InputError: they are not of all videos that were asked for.
     """
+    print(f"results: {out}")
     print(f"masks for the benchmark's server: {out / f'{SPLIT}.zip'}")
     count = len(summary["videos"]) + len(summary["left_out"])
     check_nothing_left_out(summary["left_out"], count, "videos", out)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from fractions import Fraction
 from typing import NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 
@@ -92,12 +93,17 @@ class Video:
         self.has_end = release is None
         self._read = read
         self._release = release
+        self._reading: WeakSet[Generator[Frame, None, None]] = WeakSet()
 
     def __iter__(self) -> Generator[Frame, None, None]:
-        return self._read()
+        frames = self._read()
+        self._reading.add(frames)
+        return frames
 
     def close(self) -> None:
-        """Gives a camera back; a file is open only while it is iterated over."""
+        """Gives a camera back, and closes a file that nobody reads to its end."""
+        for frames in list(self._reading):
+            frames.close()
         if self._release:
             self._release()
 

@@ -96,7 +96,10 @@ def read_user_masks(
                 f"object and a video has {MAX_OBJECTS} at most, so draw an object in one colour"
             )
         if not labels.any():
-            raise InputError(f"{path} has no object; everything in it is 0, black or transparent")
+            raise InputError(
+                f"{path} has no object; everything in it is 0, black or transparent: paint each "
+                "object with a grey value from 1 on, or with a colour"
+            )
         read[index] = UserMask(labels, ids)
     for line in [line for mask in masks.values() for line in mask.remarks]:
         remark(line)  # now that all can be used: what is refused is one line
@@ -108,6 +111,7 @@ def _match_kinds(paths: Mapping[int, Path], masks: dict[int, Mask]) -> dict[int,
     shown = [index for index, mask in masks.items() if mask.labels.any()]
     coloured = [index for index in shown if masks[index].kind == "colours"]
     others = [index for index in shown if index not in coloured]
+    _refuse_other_colours(paths, {index: masks[index] for index in coloured})
     if not others or all(_are_davis(masks[index]) for index in coloured):
         return masks  # of one kind, or of ids: white alone is the id 1
     if all(set(np.unique(masks[index].labels)) <= {0, _WHITE} for index in coloured):
@@ -127,6 +131,19 @@ def _match_kinds(paths: Mapping[int, Path], masks: dict[int, Mask]) -> dict[int,
         index: masks[index]._replace(labels=_WHITE * masks[index].labels, kind="colours")
         for index in others
     }
+
+
+def _refuse_other_colours(paths: Mapping[int, Path], coloured: Mapping[int, Mask]) -> None:
+    """Refuses a mask in DAVIS's colours, which results have, beside colours of one's own alone."""
+    own = [index for index, mask in coloured.items() if not _are_davis(mask)]
+    known = {colour for index in own for colour in np.unique(coloured[index].labels)} - {0}
+    for index, mask in coloured.items():
+        if own and index not in own and known.isdisjoint(np.unique(mask.labels)):
+            raise InputError(
+                f"{paths[index]} has DAVIS's colours, as results have, and {paths[own[0]]} has "
+                "others; paint an object in the same colour in all masks of a video, and a new one "
+                "in a colour that is none of DAVIS's"
+            )
 
 
 def _are_davis(mask: Mask) -> bool:

@@ -65,8 +65,9 @@ def test_masks_of_two_runs_never_stand_side_by_side(monkeypatch, tmp_path, davis
     with pytest.raises(InputError, match=r"out has masks of an earlier run, of second, which"):
         run(monkeypatch, *network, "--sequences", "first")
     assert contents(out) == before
-    run(monkeypatch, *arguments, "--results", out)
-    assert (out / "second").is_dir(), "what is only scored stays"
+    with pytest.raises(InputError, match="out has masks of a network, whose scores these would"):
+        run(monkeypatch, *arguments, "--results", out)
+    assert contents(out) == before
     break_frame(davis, "second")
     with pytest.raises(InputError, match=r"\(second\); what is in .*out is of the others"):
         run(monkeypatch, *network)
