@@ -230,8 +230,9 @@ class Visit:
         self._latest = time.perf_counter()
         if self.finished <= self._from:
             self._began = self._latest
-        if self._old and self._old != self.results:  # from now on there is something newer
+        if self._old:  # from now on there is something newer
             shutil.rmtree(self._old, ignore_errors=True)
+            self._old = None
         self.newest = frame, labels
         self.finished = self._reported = self.finished + 1
         if self._stop.is_set() and self.finished > 1:

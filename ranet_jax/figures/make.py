@@ -140,7 +140,7 @@ def make_overlays(subject: Subject, out: Path, count: int, max_frames: int | Non
     for flag, value in (("--count", count), ("--max-frames", max_frames)):
         if value is not None and value < 1:
             raise InputError(f"{flag} {value}: give 1 or more")
-    segmenter = Segmenter.from_network(_load(subject))
+    segmenter = Segmenter.from_checkpoint(subject.checkpoint)
     clip = _read_clip(subject, max_frames)
     tracker = segmenter.start(clip.frames[0], clip.masks[0])
     results = [clip.masks[0], *map(tracker.step, clip.frames[1:])]

@@ -92,8 +92,9 @@ def _add_row(
         raise InputError(f"{where}: frame {frame} is no number; frames are counted from 0")
     # All of it now, and not hours later when its turn comes.
     _, source = _find_video(folder, video)
-    for name, found in ((video, source), (mask, str(folder / mask))):
-        if not Path(found).exists() and not any(glob.iglob(found)):
+    is_pattern = glob.has_magic(video) and any(glob.iglob(source))
+    for name in [mask] if is_pattern else [video, mask]:
+        if not (folder / name).exists():
             raise InputError(f"{where}: {folder / name} does not exist; mend the line, or drop it")
     of_video = masks.setdefault(video, {})
     if int(frame) in of_video:

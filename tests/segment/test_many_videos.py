@@ -127,9 +127,12 @@ def test_a_pattern_has_the_name_of_its_folder(videos, monkeypatch):
             assert len(list(video)) == 3
 
 
-@pytest.mark.parametrize("video", ["none/*.png", "0"])
-def test_a_list_has_no_camera_and_no_pattern_of_nothing(videos, video):
-    (videos / "list.csv").write_text(f"video,mask\n{video},masks/red.png\n")
+@pytest.mark.parametrize(
+    ("video", "mask"),
+    [("none/*.png", "red.png"), ("0", "red.png"), ("videos/red/*.png", "re[d].png")],
+)
+def test_a_list_has_no_camera_no_pattern_of_nothing_and_no_pattern_of_masks(videos, video, mask):
+    (videos / "list.csv").write_text(f"video,mask\n{video},masks/{mask}\n")
     with pytest.raises(InputError, match=r"line 2: .*(png|0) does not exist; mend the line"):
         read_list(videos / "list.csv")
 
