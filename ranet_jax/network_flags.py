@@ -14,7 +14,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.template import CELL
 from ranet_jax.protocol import PRECISIONS, Protocol
 from ranet_jax.remarks import remark
-from ranet_jax.weights.network import Network, check_trained
+from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped
 
 
@@ -168,7 +168,6 @@ def choose_network(arguments: argparse.Namespace) -> Network:
         from ranet_jax.weights.checkpoint import load_network
 
         network = load_network(arguments.checkpoint, canvas)
-        check_trained(network, str(arguments.checkpoint))
     else:
         network = load_shipped(canvas)
         h, w = network.model.canvas

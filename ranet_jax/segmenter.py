@@ -23,7 +23,7 @@ from ranet_jax.protocol import (
 )
 from ranet_jax.remarks import remark_if_slow
 from ranet_jax.tracker import Tracker
-from ranet_jax.weights.network import Network, check_trained
+from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped
 
 
@@ -98,7 +98,6 @@ class Segmenter:
         from ranet_jax.weights.checkpoint import load_network
 
         network = load_network(path, canvas)
-        check_trained(network, str(path))
         return cls.from_network(network, precision, probabilities=probabilities)
 
     @classmethod

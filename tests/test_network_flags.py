@@ -47,23 +47,23 @@ def test_checkpoint_and_packed_file_alike(tmp_path, network, capsys):
 def test_an_encoder_alone_segments_nothing(tmp_path, network, monkeypatch):
     path = tmp_path / "encoder"
     save_network(path, network._replace(encoder_alone=True))
-    assert load_network(path).encoder_alone, "training may start from it"
-    write_packed(tmp_path / "encoder.safetensors", load_network(path))
-    assert load_network(tmp_path / "encoder.safetensors").encoder_alone, "in one file, too"
+    encoder = load_network(path, encoder_suffices=True)
+    assert encoder.encoder_alone, "training may start from it"
+    write_packed(tmp_path / "encoder.safetensors", encoder)
 
     def call(command, *arguments):
         monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
         command.main()
 
     for load in (
+        lambda: load_network(path),
+        lambda: load_network(tmp_path / "encoder.safetensors"),
         lambda: choose("--checkpoint", path),
         lambda: Segmenter.from_checkpoint(path),
         lambda: call(convert, "export", path, tmp_path / "a.npz"),
         lambda: call(export, path, tmp_path / "exported"),
     ):
-        with pytest.raises(
-            InputError, match=r"encoder is an ImageNet encoder.*--config\.init_from="
-        ):
+        with pytest.raises(InputError, match=r"is an ImageNet encoder.*--config\.init_from=\S*enc"):
             load()
 
 

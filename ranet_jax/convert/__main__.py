@@ -17,7 +17,6 @@ from ranet_jax.files import check_destination
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.network_flags import add_network_flags, choose_network
 from ranet_jax.weights.checkpoint import load_network, save_network
-from ranet_jax.weights.network import check_trained
 from ranet_jax.weights.packed import write_packed
 from ranet_jax.weights.pytorch import export_tensors, import_network
 from ranet_jax.weights.tensors import write_tensors
@@ -68,7 +67,6 @@ def main() -> None:
     else:
         check_destination(args.destination)
         network = load_network(args.source)
-        check_trained(network, str(args.source))
         write_tensors(args.destination, export_tensors(network))
     model = network.model
     print(f"{args.destination}: ResNet {model.blocks}, objects ranked by {model.ranking_rule}")

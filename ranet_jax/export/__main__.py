@@ -22,7 +22,6 @@ from ranet_jax.files import check_destination
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.protocol import SLOTS
 from ranet_jax.weights.checkpoint import load_network
-from ranet_jax.weights.network import check_trained
 
 
 def main() -> None:
@@ -45,7 +44,6 @@ def main() -> None:
     args = parser.parse_args()
     check_destination(args.folder)  # before a large checkpoint is read
     network = load_network(args.checkpoint)
-    check_trained(network, str(args.checkpoint))
     export_network(network, args.folder, args.slots, args.precision, args.platforms)
     h, w = network.protocol.find_frame_canvas(network.model)
     print(

@@ -20,7 +20,6 @@ from ranet_jax.segmenter import Segmenter
 from ranet_jax.tables.published import SPEED
 from ranet_jax.tables.runs import read_run
 from ranet_jax.weights.checkpoint import load_network
-from ranet_jax.weights.network import Network, check_trained
 
 POSITIONS = 3
 """Template positions to draw where no pixels are chosen."""
@@ -72,7 +71,7 @@ def make_maps(
     Raises:
         InputError: something that is asked for is not there, or the network correlates nothing.
     """
-    network, clip = _load(subject), _read_until(subject, moment.frame)
+    network, clip = load_network(subject.checkpoint), _read_until(subject, moment.frame)
     if network.model.selection == "features":
         raise InputError(f"{subject.checkpoint} correlates nothing and has no similarity maps")
     slot = _find_slot(clip, moment.object)
@@ -97,7 +96,7 @@ def make_scores(subject: Subject, out: Path, moment: Moment) -> None:
     Raises:
         InputError: something that is asked for is not there, or the network ranks nothing.
     """
-    network, clip = _load(subject), _read_until(subject, moment.frame)
+    network, clip = load_network(subject.checkpoint), _read_until(subject, moment.frame)
     if network.model.selection != "ranking":
         raise InputError(
             f"{subject.checkpoint} ranks nothing (selection {network.model.selection!r})"
@@ -116,7 +115,7 @@ def make_samples(subject: Subject, out: Path) -> None:
         subject: what it is of.
         out: folder of the picture.
     """
-    network, clip = _load(subject), _read_clip(subject, 1)
+    network, clip = load_network(subject.checkpoint), _read_clip(subject, 1)
     examples, predictions = draw_examples(network, clip.frames[0], clip.masks[0], SAMPLES)
     title = (
         f"training samples of stage 1 from the first frame of {clip.name} ({subject.checkpoint})"
@@ -171,13 +170,6 @@ def make_speed(summaries: Sequence[str], out: Path) -> None:
         if SPEED not in run.numbers:
             raise InputError(f"{run.path} has no times, being of masks that existed; leave it out")
     drawing.write_figure(drawing.draw_speed(runs), out / "speed.png")
-
-
-def _load(subject: Subject) -> Network:
-    """Loads the network, which must be a trained one."""
-    network = load_network(subject.checkpoint)
-    check_trained(network, str(subject.checkpoint))
-    return network
 
 
 def _read_clip(subject: Subject, frames: int | None) -> Clip:

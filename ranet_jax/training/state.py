@@ -67,7 +67,7 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
     params = init_params(model, config.seed)
     if config.init_from:
         path = Path(config.init_from)
-        network = load_network(path)
+        network = load_network(path, encoder_suffices=True)
         if network.model.head_width != model.head_width:
             print(
                 f"init_from {path} has a head_width of {network.model.head_width} and this model "

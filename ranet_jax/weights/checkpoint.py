@@ -12,6 +12,7 @@ from ranet_jax.weights.network import (
     build_protocol,
     change_canvas,
     check_params,
+    check_trained,
     describe_network,
 )
 from ranet_jax.weights.packed import read_packed
@@ -43,7 +44,9 @@ def save_network(path: Path, network: Network) -> None:
     write_tree(path, tree, describe_network(network))
 
 
-def load_network(path: str | Path, canvas: tuple[int, int] | None = None) -> Network:
+def load_network(
+    path: str | Path, canvas: tuple[int, int] | None = None, *, encoder_suffices: bool = False
+) -> Network:
     """Reads a network.
 
     Args:
@@ -51,15 +54,26 @@ def load_network(path: str | Path, canvas: tuple[int, int] | None = None) -> Net
             the checkpoints in it, whose averaged weights are read (the newest checkpoint's); or a
             `.safetensors` file of `packed.write_packed`.
         canvas: to put it on, see `change_canvas`.
+        encoder_suffices: whether it may be an ImageNet encoder whose rest is untrained: a training
+            starts from one, and nothing else should, as it would segment at random.
 
     Returns:
         The network.
 
     Raises:
-        InputError: there is no such folder, it is no checkpoint or a half-written one, or its
-            tensors are not those of the network it says it holds; all of these are named.
+        InputError: there is no such folder, it is no checkpoint or a half-written one, its tensors
+            are not those of the network it says it holds, or it is an encoder alone; all of these
+            are named.
     """
     path = Path(path)
+    network = _read_network(path, canvas)
+    if not encoder_suffices:
+        check_trained(network, str(path))
+    return network
+
+
+def _read_network(path: Path, canvas: tuple[int, int] | None) -> Network:
+    """Reads a network of any form."""
     if not path.exists():
         raise InputError(
             f"checkpoint {path} does not exist; make one with python -m ranet_jax.convert"
