@@ -1,0 +1,82 @@
+"""The scores that decide whether a leg of the compact network ships; see docs/compact.md.
+
+    python -m benchmarks.leg data/DAVIS [--checkpoint FILE]
+
+J&F of the training videos that were kept out: their first 20 frames, once as in a training run and
+once with frames kept as the network's protocol says; all their frames; all after 20 steps of online
+learning; the mean of these four; and several of their objects, followed together.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.bank import follow, load_segmenter
+from benchmarks.machine import print_machine
+from benchmarks.several import make_clip, score_objects
+from configs.choosing import CHOOSING
+from ranet_jax import Segmenter
+from ranet_jax.data.clips import Clip, read_clips
+from ranet_jax.errors import run_command
+from ranet_jax.flag_parser import FlagParser
+from ranet_jax.online import OnlineLearner
+
+FRAMES, STEPS = 20, 20
+"""Of each video in the measures of its beginning, and of online learning."""
+
+
+def score_clips(
+    title: str, segmenter: Segmenter, clips: list[Clip], learner: OnlineLearner | None = None
+) -> float:
+    """Scores clips of one object, prints the J&F of each, and gives their mean."""
+    scores = []
+    for clip in clips:
+        params = learner.learn(clip.frames[0], clip.masks[0]) if learner else None
+        tracker = segmenter.start(clip.frames[0], clip.masks[0], params)
+        found = [clip.masks[0], *map(tracker.step, clip.frames[1:])]
+        scores.append(score_objects(found, clip.masks))
+    mean = float(np.mean(scores))
+    print_row(title, mean, scores)
+    return mean
+
+
+def print_row(title: str, mean: float, scores: list[float]) -> None:
+    """Prints a row of the table: the mean, then each clip."""
+    print(f"{title:<12}{mean:.3f}   ", "  ".join(f"{score:.3f}" for score in scores), flush=True)
+
+
+def main() -> None:
+    """The command."""
+    parser = FlagParser(description=__doc__.splitlines()[0])
+    parser.add_argument("davis", type=Path, help="folder of DAVIS")
+    parser.add_argument("--checkpoint", type=Path, help="(default: the weights that ship)")
+    args = parser.parse_args()
+    clips = read_clips("davis16-train", args.davis, list(CHOOSING), None)
+    segmenter = load_segmenter(args.checkpoint)
+    as_trained = dataclasses.replace(segmenter.protocol, frame_canvas=None)
+    inside = Segmenter.from_network(segmenter.network._replace(protocol=as_trained))
+    print_machine()
+    print("J&F         mean    ", "  ".join(CHOOSING))
+    begun = [Clip(clip.name, clip.frames[:FRAMES], clip.masks[:FRAMES]) for clip in clips]
+    means = [
+        score_clips("in run", inside, begun),
+        score_clips(f"{FRAMES} frames", segmenter, begun),
+        score_clips("all", segmenter, clips),
+        score_clips(f"online {STEPS}", segmenter, clips, OnlineLearner(segmenter, STEPS)),
+    ]
+    print(f"mean of four: {np.mean(means):.3f}")
+    several = []
+    for count in range(2, len(clips) + 1):
+        scores = []
+        for first in range(len(clips)):
+            clip = make_clip(clips, first, count)
+            found = follow(segmenter, clip, list(range(1, count + 1)), 0, {})
+            scores.append(score_objects(found, clip.masks))
+        several.append(float(np.mean(scores)))
+        print_row(f"{count} objects", several[-1], scores)
+    print(f"several objects, mean: {np.mean(several):.3f}")
+
+
+if __name__ == "__main__":
+    run_command(main)
