@@ -14,10 +14,10 @@ import PIL
 from PIL import Image
 
 from configs import static_pretrain
-from ranet_jax.data.augment import make_static_example, make_video_example
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import damage_labels
+from ranet_jax.data.pairs import make_static_example, make_video_example
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip, write_davis
 from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels

@@ -20,7 +20,7 @@ from ranet_jax import Segmenter
 from ranet_jax.data.clips import Clip, read_clips
 from ranet_jax.errors import run_command
 from ranet_jax.flag_parser import FlagParser
-from ranet_jax.online import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner
 
 FRAMES, STEPS = 20, 20
 """Of each video in the measures of its beginning, and of online learning."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 
-from ranet_jax.bank import TEMPLATES
 from ranet_jax.compilation import keep_compiled
 from ranet_jax.errors import InputError
 from ranet_jax.models.template import CELL
 from ranet_jax.protocol import PRECISIONS, Protocol
 from ranet_jax.remarks import remark
+from ranet_jax.template_bank import TEMPLATES
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped
 

@@ -11,14 +11,6 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from ranet_jax.bank import (
-    State,
-    check_templates,
-    line_up,
-    measure_confidence,
-    remember,
-    start_bank,
-)
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import (
     cut_frame,
@@ -32,6 +24,14 @@ from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.models.template import pool_mask, split_labels
 from ranet_jax.slots import MAX_OBJECTS
+from ranet_jax.template_bank import (
+    State,
+    check_templates,
+    line_up,
+    measure_confidence,
+    remember,
+    start_bank,
+)
 
 SLOTS = (1, 2, 3, 5, 8, GROUP, *(GROUP * groups for groups in (2, 3, 4, 6, 8, 12, 16)))
 """Numbers of objects that a compiled step has room for; a video uses the smallest that suffices.

@@ -9,7 +9,6 @@ import flax.core
 import jax
 import numpy as np
 
-from ranet_jax.bank import State
 from ranet_jax.compilation import compile_functions
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
@@ -22,6 +21,7 @@ from ranet_jax.protocol import (
     find_slot_size,
 )
 from ranet_jax.remarks import remark_if_slow
+from ranet_jax.template_bank import State
 from ranet_jax.tracker import Tracker
 from ranet_jax.weights.network import Network
 from ranet_jax.weights.packed import load_shipped

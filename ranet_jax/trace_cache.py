@@ -15,8 +15,8 @@ import jax
 import jax.export
 
 import ranet_jax
-from ranet_jax.bank import State
 from ranet_jax.remarks import remark
+from ranet_jax.template_bank import State
 
 jax.export.register_pytree_node_serialization(
     State,

@@ -8,12 +8,12 @@ from typing import Protocol as Interface
 import jax.numpy as jnp
 import numpy as np
 
-from ranet_jax.bank import State, choose_place, find_sizes, place_look
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.canvas import Canvas
 from ranet_jax.protocol import Protocol, VideoFunctions, find_slot_size
 from ranet_jax.remarks import remark
 from ranet_jax.slots import check_frame, correct, find_ids, number_slots
+from ranet_jax.template_bank import State, choose_place, find_sizes, place_look
 
 _STATE = tuple(field.name for field in dataclasses.fields(State))
 

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.bank import start_bank
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_labels, find_box
 from ranet_jax.models import ablations
@@ -19,6 +18,7 @@ from ranet_jax.models.ranet import RANet, abstract_params, init_params
 from ranet_jax.models.resnet import Encoder, Features
 from ranet_jax.protocol import build
 from ranet_jax.segmenter import Segmenter
+from ranet_jax.template_bank import start_bank
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network, build_model, describe_model
 from ranet_jax.weights.pytorch import export_tensors

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.data.augment import make_static_example
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.example import FRAME_SCALE
+from ranet_jax.data.pairs import make_static_example
 from ranet_jax.geometry.box import cut_labels, find_box
 from ranet_jax.models.losses import segmentation_loss
 from ranet_jax.models.objective import _move_on, compute_loss, encode_template, segment_frame

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ranet_jax.data.augment import make_static_example
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.damage import Damage
+from ranet_jax.data.pairs import make_static_example
 from ranet_jax.data.paste import paste_objects, paste_tracks
 from ranet_jax.data.pipeline import StaticDraw, VideoDraw
 from ranet_jax.data.records import VideoRecords

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.bank import start_bank
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
@@ -17,6 +16,7 @@ from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.protocol import build
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.slots import MAX_OBJECTS
+from ranet_jax.template_bank import start_bank
 from tests.coloured_masks import overlap
 
 

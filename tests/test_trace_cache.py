@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ranet_jax import trace_cache
-from ranet_jax.bank import start_bank
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.segmenter import Segmenter
+from ranet_jax.template_bank import start_bank
 from ranet_jax.trace_cache import trace
 
 

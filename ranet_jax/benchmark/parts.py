@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranet_jax.bank import State, line_up
 from ranet_jax.benchmark.cases import Case, make_clip
 from ranet_jax.benchmark.rows import describe_row
 from ranet_jax.benchmark.timing import WARM_UP, CompilationCounter, measure
@@ -24,6 +23,7 @@ from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.models.template import split_labels
 from ranet_jax.protocol import PRECISIONS, VideoFunctions, build, find_slot_size
 from ranet_jax.segmenter import Segmenter
+from ranet_jax.template_bank import State, line_up
 
 RELEASED_GFLOP = {"template": 165.2, "network": 263.4, "step": 263.4}
 """Counted on the released model, one object, 2 a multiply-add; jax counts all else as well."""

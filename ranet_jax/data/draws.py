@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranet_jax.data.augment import make_static_example, make_video_example
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.example import Example
+from ranet_jax.data.pairs import make_static_example, make_video_example
 from ranet_jax.data.paste import Picture, paste_objects, paste_tracks
 from ranet_jax.data.records import Source, VideoRecords
 from ranet_jax.data.shadow import draw_shadow

@@ -12,9 +12,9 @@ from ranet_jax.evaluation import report
 from ranet_jax.evaluation.checks import check_out, find_unusable
 from ranet_jax.evaluation.left_out import check_nothing_left_out, report_left_out
 from ranet_jax.evaluation.metrics import average
-from ranet_jax.evaluation.origin import describe_network_run, describe_results_run
 from ranet_jax.evaluation.replacement import check_results_stay, replace_results
 from ranet_jax.evaluation.report import SUMMARY
+from ranet_jax.evaluation.run_description import describe_network_run, describe_results_run
 from ranet_jax.evaluation.scoring import score_folders
 from ranet_jax.evaluation.selection import Selection
 from ranet_jax.evaluation.sequences import segment_split
@@ -22,7 +22,7 @@ from ranet_jax.evaluation.submission import write_zip
 from ranet_jax.evaluation.times import print_times, summarize_times
 from ranet_jax.files import lock_folder
 from ranet_jax.machine import count_cores
-from ranet_jax.online import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.segmenter import Segmenter
 
 

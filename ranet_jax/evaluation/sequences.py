@@ -12,7 +12,7 @@ from ranet_jax.files import replace_folder
 from ranet_jax.frame_bar import FrameBar
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import write_mask
-from ranet_jax.online import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.segmenter import Segmenter
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ranet_jax.evaluation.sequences import Segmented
-from ranet_jax.online import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.segmenter import Segmenter
 
 

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.left_out import check_nothing_left_out
-from ranet_jax.evaluation.origin import describe_network_run, describe_results_run
 from ranet_jax.evaluation.replacement import check_results_stay, replace_results
 from ranet_jax.evaluation.report import SUMMARY, write_summary
+from ranet_jax.evaluation.run_description import describe_network_run, describe_results_run
 from ranet_jax.evaluation.scoring import check_results
 from ranet_jax.evaluation.submission import write_zip
 from ranet_jax.evaluation.ytvos import (

@@ -14,11 +14,11 @@ import numpy as np
 from jax import Array
 
 import ranet_jax
-from ranet_jax.bank import State
 from ranet_jax.compilation import describe_frame
 from ranet_jax.errors import InputError
 from ranet_jax.files import check_destination, replace_folder
 from ranet_jax.protocol import build
+from ranet_jax.template_bank import State
 from ranet_jax.weights.network import Network, describe_network
 
 PLATFORMS = ("cpu", "cuda", "tpu")

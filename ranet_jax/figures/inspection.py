@@ -11,9 +11,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import ArrayLike
 
-from ranet_jax.bank import State
-from ranet_jax.data.augment import make_static_example
 from ranet_jax.data.augmentation import Augmentation
+from ranet_jax.data.pairs import make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
 from ranet_jax.geometry.canvas import Canvas
@@ -29,6 +28,7 @@ from ranet_jax.protocol import (
     gather_inputs,
 )
 from ranet_jax.slots import find_ids, number_slots
+from ranet_jax.template_bank import State
 from ranet_jax.weights.network import Network
 
 

@@ -20,8 +20,8 @@ from ranet_jax.network_flags import (
     choose_network,
     set_up_computation,
 )
-from ranet_jax.online import OnlineLearner
 from ranet_jax.online_flags import add_online_flags, check_online_flags
+from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.segment.job import Job, run_job
 from ranet_jax.segment.many import Entry, is_list, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter

@@ -12,7 +12,7 @@ import numpy as np
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.video_writer import VideoWriter
-from ranet_jax.online import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.remarks import remark
 from ranet_jax.segment.confidence import (
     Confidence,

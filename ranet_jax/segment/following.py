@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranet_jax.bank import find_sizes
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame
-from ranet_jax.online import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.protocol import find_slot_size
 from ranet_jax.segment.results import Results
 from ranet_jax.segment.same_run import compute_checksum
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.slots import MAX_OBJECTS
+from ranet_jax.template_bank import find_sizes
 from ranet_jax.tracker import Tracker
 
 

@@ -12,7 +12,7 @@ from ranet_jax.files import lock_folder
 from ranet_jax.frame_bar import FrameBar
 from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.video import open_video
-from ranet_jax.online import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.segment.engine import Outcome, segment_video
 from ranet_jax.segment.messages import print_masks, print_summary
 from ranet_jax.segment.previous_results import check_folder

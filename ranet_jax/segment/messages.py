@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ranet_jax.media.palette import PALETTE
-from ranet_jax.online import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.remarks import remark
 from ranet_jax.segment.confidence import CONFIDENCE
 from ranet_jax.segment.engine import Outcome

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ranet_jax.online import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights.network import describe_network
 

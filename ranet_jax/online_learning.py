@@ -12,9 +12,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from ranet_jax.compilation import compile_ahead
-from ranet_jax.data.augment import make_static_example
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.example import FRAME_SCALE, Example
+from ranet_jax.data.pairs import make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.protocol import PRECISIONS, find_slot_size

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from configs.static_pretrain import get_config
-from ranet_jax.data.augment import make_static_example
 from ranet_jax.data.augmentation import Augmentation
+from ranet_jax.data.pairs import make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import run as evaluation
 from ranet_jax.evaluation.run import Learning
@@ -21,8 +21,8 @@ from ranet_jax.evaluation.sequences import Segmented
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.models.ranet import RANet, init_params
-from ranet_jax.online import OnlineLearner, load_examples
 from ranet_jax.online_flags import add_online_flags
+from ranet_jax.online_learning import OnlineLearner, load_examples
 from ranet_jax.protocol import RELEASED, Protocol
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.recipe import make_augmentation

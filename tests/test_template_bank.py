@@ -6,7 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.bank import (
+from ranet_jax.errors import InputError
+from ranet_jax.models.ranet import RANet
+from ranet_jax.protocol import Protocol, build
+from ranet_jax.template_bank import (
     check_templates,
     choose_place,
     find_sizes,
@@ -17,9 +20,6 @@ from ranet_jax.bank import (
     remember,
     start_bank,
 )
-from ranet_jax.errors import InputError
-from ranet_jax.models.ranet import RANet
-from ranet_jax.protocol import Protocol, build
 from tests.colour_network import GREEN, RED, ColourNetwork, mark, normalize, paint, same
 
 P, N, C = 4, 3, 2

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.data.augment import make_static_example, make_video_example
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import Damage
+from ranet_jax.data.pairs import make_static_example, make_video_example
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.errors import InputError
 from ranet_jax.geometry import box as device
@@ -65,7 +65,7 @@ def assert_equal(a, b):
 
 def test_data_package_leaves_jax_alone():
     code = (
-        "import sys, ranet_jax.data.augment, ranet_jax.data.paste; "
+        "import sys, ranet_jax.data.pairs, ranet_jax.data.paste; "
         "sys.exit(any(name.split('.')[0] in ('jax', 'flax') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
