@@ -22,8 +22,8 @@ from ranet_jax.network_flags import (
 )
 from ranet_jax.online_flags import add_online_flags, check_online_flags
 from ranet_jax.online_learning import OnlineLearner
-from ranet_jax.segment.job import Job, run_job
-from ranet_jax.segment.many import Entry, is_list, pair_folders, read_list, run_all
+from ranet_jax.segment.job import Job, check_job, run_job
+from ranet_jax.segment.many import Entry, check_all, is_list, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
 
 
@@ -126,6 +126,12 @@ def main() -> None:
         overwrite=args.overwrite,
         resume=args.resume,
     )
+
+    def name_job(entry: Entry) -> Job:
+        out = args.out / entry.name
+        return job._replace(source=entry.source, mask_paths=entry.mask_paths, out=out)
+
+    failures = check_all(entries, lambda entry: check_job(name_job(entry)))
     set_up_computation(args)
     segmenter = Segmenter.from_network(
         choose_network(args), args.precision, probabilities=args.probabilities
@@ -138,13 +144,11 @@ def main() -> None:
         return
 
     def run(entry: Entry) -> str:
-        one = job._replace(
-            source=entry.source, mask_paths=entry.mask_paths, out=args.out / entry.name
-        )
+        one = name_job(entry)
         outcome = run_job(one, segmenter, learner)
         return f"{outcome.frames} frames in {one.out}"
 
-    run_all(entries, run)
+    run_all(entries, failures, run)
 
 
 def _list_entries(args: argparse.Namespace) -> list[Entry]:

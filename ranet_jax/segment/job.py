@@ -1,7 +1,8 @@
 """One run of the command: a video from its words on the command line to its summary."""
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.segment.engine import Outcome, segment_video
 from ranet_jax.segment.messages import print_masks, print_summary
 from ranet_jax.segment.previous_results import check_folder
-from ranet_jax.segment.user_masks import read_user_masks
+from ranet_jax.segment.user_masks import UserMask, read_user_masks
 from ranet_jax.segmenter import Segmenter
 
 
@@ -44,6 +45,42 @@ class Job(NamedTuple):
     resume: bool = False
 
 
+def check_job(job: Job) -> None:
+    """Checks a video, its masks and the folder of its results, before its turn comes.
+
+    Args:
+        job: what is asked for.
+
+    Raises:
+        InputError: as `run_job` would, of all that can be known beforehand.
+    """
+    with _open(job):
+        check_folder(job.out, overwrite=job.overwrite, resume=job.resume)
+
+
+@contextmanager
+def _open(job: Job) -> Iterator[tuple[Video, dict[int, UserMask]]]:
+    """Opens the video and reads its masks; refuses what cannot be segmented as it is asked for."""
+    last = max(job.mask_paths)
+    if job.max_frames is not None and job.max_frames <= last:
+        raise InputError(
+            f"--max-frames {job.max_frames} ends before frame {last}, which has a mask; raise it"
+        )
+    if job.out.exists() and not job.out.is_dir():
+        raise InputError(f"{job.out} is a file; choose another --out")
+    with open_video(job.source) as video:
+        if not video.has_end and job.max_frames is None:
+            raise InputError(f"{video.name} has no end; give --max-frames")
+        if not video.has_end and job.resume:
+            raise InputError(f"{video.name} cannot go back to its beginning; give --overwrite")
+        if video.frame_count is not None and last >= video.frame_count:
+            raise InputError(
+                f"{video.name} has {video.frame_count} frames, so that there is no frame {last} to "
+                "give a mask for; the first frame is number 0"
+            )
+        yield video, read_user_masks(job.mask_paths, video.size, resize=job.resize_masks)
+
+
 def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Outcome:
     """Segments a video behind a progress bar and says what came of it.
 
@@ -58,39 +95,20 @@ def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Ou
     Raises:
         InputError: as the parts do; another program that writes into the folder is named.
     """
-    if job.max_frames is not None and job.max_frames <= max(job.mask_paths):
-        raise InputError(
-            f"--max-frames {job.max_frames} ends before frame {max(job.mask_paths)}, which has a "
-            "mask; raise it"
-        )
-    if job.out.exists() and not job.out.is_dir():
-        raise InputError(f"{job.out} is a file; choose another --out")
-    with open_video(job.source) as video:
-        if not video.has_end and job.max_frames is None:
-            raise InputError(f"{video.name} has no end; give --max-frames")
-        if not video.has_end and job.resume:
-            raise InputError(f"{video.name} cannot go back to its beginning; give --overwrite")
-        last = max(job.mask_paths)
-        if video.frame_count is not None and last >= video.frame_count:
-            raise InputError(
-                f"{video.name} has {video.frame_count} frames, so that there is no frame {last} to "
-                "give a mask for; the first frame is number 0"
+    with _open(job) as (video, masks), lock_folder(job.out):
+        check_folder(job.out, overwrite=job.overwrite, resume=job.resume)
+        height, width = video.size
+        length = f"{video.frame_count} frames" if video.frame_count else "length unknown"
+        print(f"{video.name}: {width} x {height}, {float(video.frame_rate):.5g} fps, {length}")
+        print_masks(job.mask_paths, masks, job.replacing)
+        if learner:
+            print(
+                f"online learning: {learner.steps} steps on the first frame, before the "
+                "others; the first time, to compile them takes a minute or more",
+                flush=True,
             )
-        masks = read_user_masks(job.mask_paths, video.size, resize=job.resize_masks)
-        with lock_folder(job.out):
-            check_folder(job.out, overwrite=job.overwrite, resume=job.resume)
-            height, width = video.size
-            length = f"{video.frame_count} frames" if video.frame_count else "length unknown"
-            print(f"{video.name}: {width} x {height}, {float(video.frame_rate):.5g} fps, {length}")
-            print_masks(job.mask_paths, masks, job.replacing)
-            if learner:
-                print(
-                    f"online learning: {learner.steps} steps on the first frame, before the "
-                    "others; the first time, to compile them takes a minute or more",
-                    flush=True,
-                )
-            labels = {index: one.labels for index, one in masks.items()}
-            outcome = _segment(job, segmenter, learner, video, labels)
+        labels = {index: one.labels for index, one in masks.items()}
+        outcome = _segment(job, segmenter, learner, video, labels)
     print_summary(outcome, job.out, segmenter, learner)
     return outcome
 

@@ -2,7 +2,7 @@
 
 import csv
 import glob
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -165,30 +165,65 @@ def _check_entries(entries: list[Entry], where: Path) -> list[Entry]:
     return entries
 
 
-def run_all(entries: Iterable[Entry], run: Callable[[Entry], str]) -> None:
+def check_all(entries: Iterable[Entry], check: Callable[[Entry], None]) -> dict[str, str]:
+    """Checks all videos before the first is segmented, and says at once which cannot be.
+
+    Args:
+        entries: the videos.
+        check: raises an error for one that cannot be segmented.
+
+    Returns:
+        Why these cannot be, by name.
+    """
+    failures = {}
+    for entry in entries:
+        if reason := _try(lambda entry=entry: check(entry)):
+            failures[entry.name] = reason
+            print(f"{entry.name} is left out: {reason}", flush=True)
+    return failures
+
+
+def run_all(
+    entries: Sequence[Entry], failures: Mapping[str, str], run: Callable[[Entry], str]
+) -> None:
     """Segments videos one after another, and says at the end what came of each, a line each.
 
     Args:
         entries: the videos.
+        failures: why some are left out, of `check_all`.
         run: segments one; gives what came of it.
 
     Raises:
         InputError: some could not be segmented; the others are.
     """
-    lines, failed = [], []
+    failures = dict(failures)
+    done: dict[str, str] = {}
+
+    def run_one(entry: Entry) -> None:
+        done[entry.name] = run(entry)
+
     for entry in entries:
-        print(f"--- {entry.name}")
-        try:
-            lines.append(f"{entry.name}: {run(entry)}")
-        except (InputError, OSError) as error:
-            reason = find_reason(error)
-            if reason is None:
-                raise
-            lines.append(f"{entry.name}: {reason}")
-            failed.append(entry.name)
-    print("---", *lines, sep="\n")
+        if entry.name not in failures:
+            print(f"--- {entry.name}")
+            if reason := _try(lambda entry=entry: run_one(entry)):
+                failures[entry.name] = reason
+    lines = done | failures
+    print("---", *(f"{entry.name}: {lines[entry.name]}" for entry in entries), sep="\n")
+    failed = [entry.name for entry in entries if entry.name in failures]
     if failed:
         raise InputError(
-            f"{len(failed)} of {len(lines)} videos were not segmented ({', '.join(failed)}); the "
+            f"{len(failed)} of {len(entries)} videos were not segmented ({', '.join(failed)}); the "
             "lines above say why"
         )
+
+
+def _try(work: Callable[[], None]) -> str | None:
+    """Does something for one video; gives why it could not be done, None where it could."""
+    try:
+        work()
+    except (InputError, OSError) as error:
+        reason = find_reason(error)
+        if reason is None:
+            raise
+        return reason
+    return None

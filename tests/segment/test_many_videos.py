@@ -11,7 +11,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.segment import __main__ as command_line
-from ranet_jax.segment.many import Entry, pair_folders, read_list, run_all
+from ranet_jax.segment.many import Entry, check_all, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
 from tests.colour_network import GREEN, RED, ColourNetwork, mark, paint
 from tests.segment.following import call_command, contents, read
@@ -55,6 +55,7 @@ def test_a_broken_video_does_not_stop_the_others(call, videos):
     assert code == 2 and sizes == 1, "one compilation for all"
     error = printed.err.splitlines()[-1]
     assert "1 of 3 videos were not segmented (late); the lines above say why" in error
+    assert printed.out.startswith("late is left out: "), "said before anything is segmented"
     lines = printed.out.split("---")[-1].strip().splitlines()
     assert [line.split(":")[0] for line in lines] == ["green", "late", "red"]
     assert "late.mp4 cannot be read as a video" in lines[1] and "3 frames in" in lines[2]
@@ -143,9 +144,11 @@ def test_what_the_system_refuses_does_not_stop_the_others(capsys):
             raise PermissionError(13, "Permission denied", "b.mp4")
         return "done"
 
+    entries = [Entry(name, name, {}) for name in "abc"]
     with pytest.raises(InputError, match=r"1 of 3 videos were not segmented \(b\)"):
-        run_all([Entry(name, name, {}) for name in "abc"], run)
+        run_all(entries, {}, run)
     assert "b: b.mp4: Permission denied\nc: done" in capsys.readouterr().out
+    assert check_all(entries, run) == {"b": "b.mp4: Permission denied"}
 
 
 def test_a_list(call, videos):
@@ -209,3 +212,14 @@ def test_folders_that_cannot_be_used(tmp_path):
         (tmp_path / "masks" / name).touch()
     with pytest.raises(InputError, match=r"a\.png and .*a\.gif are masks of one video"):
         pair_folders(tmp_path, tmp_path / "masks")
+
+
+def test_masks_of_a_wrong_size_are_known_before_the_first_video_is_segmented(call, videos):
+    (videos / "videos/late.mp4").unlink()
+    write_mask(videos / "masks/red.png", np.ones((8, 8), np.uint8))
+    arguments = videos / "videos", "--masks", videos / "masks", "--out", videos / "out"
+    code, printed, _ = call(*arguments)
+    assert code == 2
+    said, done = printed.out.split("--- green")
+    assert "red is left out" in said and "red.png is 8 x 8 but the frames are" in said
+    assert "3 frames in" in done and not (videos / "out/red").exists()
