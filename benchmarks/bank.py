@@ -15,13 +15,11 @@ import cv2
 import numpy as np
 
 from benchmarks.machine import print_machine
-from ranet_jax import Segmenter, read_frame
-from ranet_jax.data.clips import Clip
-from ranet_jax.errors import InputError, run_command
+from ranet_jax import Segmenter
+from ranet_jax.data.clips import Clip, read_clip
+from ranet_jax.errors import run_command
 from ranet_jax.evaluation.metrics import region_similarity
 from ranet_jax.flag_parser import FlagParser
-from ranet_jax.media.listing import list_images
-from ranet_jax.media.masks import read_davis_mask
 
 JOINS = 10
 """The frame in which the second object joins."""
@@ -30,20 +28,6 @@ JOINS = 10
 def load_segmenter(checkpoint: Path | None) -> Segmenter:
     """Loads a checkpoint, or the weights that ship."""
     return Segmenter.from_checkpoint(checkpoint) if checkpoint else Segmenter.pretrained()
-
-
-def read_clip(davis: Path, name: str) -> Clip:
-    """Reads a sequence of one object."""
-    folders = [davis / kind / "480p" / name for kind in ("JPEGImages", "Annotations")]
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"{folder} does not exist; name the folder of DAVIS, and its sequence")
-    frames, masks = map(list_images, folders)
-    return Clip(
-        name,
-        [read_frame(path) for path in frames],
-        [read_davis_mask(path, binary=True) for path in masks],
-    )
 
 
 def paste_clip(first: Clip, second: Clip, corner: int = 0) -> Clip:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bank import follow, load_segmenter
+from benchmarks.bank import load_segmenter
 from benchmarks.machine import print_machine
-from benchmarks.several import make_clip, score_objects
+from benchmarks.several import make_clip, score_objects, score_together
 from configs.choosing import CHOOSING
 from ranet_jax import Segmenter
 from ranet_jax.data.clips import Clip, read_clips
-from ranet_jax.errors import run_command
+from ranet_jax.errors import InputError, run_command
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.online_learning import OnlineLearner
 
@@ -54,10 +54,16 @@ def main() -> None:
     args = parser.parse_args()
     clips = read_clips("davis16-train", args.davis, list(CHOOSING), None)
     segmenter = load_segmenter(args.checkpoint)
+    if segmenter.protocol.frame_canvas is None:
+        raise InputError(
+            f"{args.checkpoint} keeps frames at the size of its network, so it is not packed as "
+            "what ships; make a file of it with python -m ranet_jax.convert pack, as "
+            "docs/compact.md does"
+        )
     as_trained = dataclasses.replace(segmenter.protocol, frame_canvas=None)
     inside = Segmenter.from_network(segmenter.network._replace(protocol=as_trained))
     print_machine()
-    print("J&F         mean    ", "  ".join(CHOOSING))
+    print("J&F         mean    ", "  ".join(clip.name for clip in clips))
     begun = [Clip(clip.name, clip.frames[:FRAMES], clip.masks[:FRAMES]) for clip in clips]
     means = [
         score_clips("in run", inside, begun),
@@ -68,11 +74,8 @@ def main() -> None:
     print(f"mean of four: {np.mean(means):.3f}")
     several = []
     for count in range(2, len(clips) + 1):
-        scores = []
-        for first in range(len(clips)):
-            clip = make_clip(clips, first, count)
-            found = follow(segmenter, clip, list(range(1, count + 1)), 0, {})
-            scores.append(score_objects(found, clip.masks))
+        made = (make_clip(clips, first, count) for first in range(len(clips)))
+        scores = [score_together(segmenter, clip, count) for clip in made]
         several.append(float(np.mean(scores)))
         print_row(f"{count} objects", several[-1], scores)
     print(f"several objects, mean: {np.mean(several):.3f}")

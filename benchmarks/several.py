@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bank import follow, load_segmenter, paste_clip, read_clip
+from benchmarks.bank import follow, load_segmenter, paste_clip
 from benchmarks.machine import print_machine
 from ranet_jax import Segmenter
-from ranet_jax.data.clips import Clip
+from ranet_jax.data.clips import Clip, read_clip
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.evaluation.scoring import score_sequence
@@ -38,9 +38,14 @@ def score_objects(found: list[np.ndarray], masks: list[np.ndarray]) -> float:
     return average(score_sequence(found, masks, "the clip"))["J&F-Mean"]
 
 
+def score_together(segmenter: Segmenter, clip: Clip, count: int) -> float:
+    """The mean J&F of so many objects of a clip, followed together."""
+    return score_objects(follow(segmenter, clip, list(range(1, count + 1)), 0, {}), clip.masks)
+
+
 def compare(segmenter: Segmenter, clip: Clip, count: int) -> tuple[float, float]:
     """The mean J&F of all objects of a clip, followed together and each by itself."""
-    together = score_objects(follow(segmenter, clip, list(range(1, count + 1)), 0, {}), clip.masks)
+    together = score_together(segmenter, clip, count)
     alone = []
     for one in range(1, count + 1):
         found = follow(segmenter, clip, [one], 0, {})

@@ -3,8 +3,9 @@
     python train.py --config configs/compact_varied.py --workdir runs/compact_varied
 
 The scores of the kept-out videos have stood still since the tenth leg, and 25 training videos were
-seen hundreds of times each. Here their frames are turned, scaled, bent and coloured about as much
-as single images are, colours of the two views differ more, and more of the samples are images.
+seen hundreds of times each. Here their frames are scaled, shifted and coloured as much as
+single images are, turned two thirds as far and bent half as much; colours change more in both; and
+more of the samples are images.
 The leg began with the weights of the twelfth as they had shipped, whose kernels are of 8 bits.
 Needs: the run of `compact_companions.py` in runs/compact_companions, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.

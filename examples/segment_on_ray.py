@@ -15,8 +15,8 @@ from pathlib import Path
 from ranet_jax import Segmenter
 from ranet_jax.errors import InputError, find_reason, run_command
 from ranet_jax.flag_parser import FlagParser
-from ranet_jax.segment.job import Job, run_job
-from ranet_jax.segment.many import Entry, read_list
+from ranet_jax.segment.job import Job, check_job, run_job
+from ranet_jax.segment.many import Entry, find_unusable, read_list
 
 
 class Worker:
@@ -36,19 +36,18 @@ class Worker:
         Returns:
             Its name, and what is wrong with it; None where it is done.
         """
-        job = Job(
-            source=entry.source,
-            mask_paths=entry.mask_paths,
-            out=out,
-            resume=out.exists(),  # what an earlier worker, or an earlier start, has begun
-        )
         try:
-            run_job(job, self._segmenter, None)
+            run_job(name_job(entry, out), self._segmenter, None)
         except (InputError, OSError) as error:
             if (reason := find_reason(error)) is None:
                 raise
             return entry.name, reason
         return entry.name, None
+
+
+def name_job(entry: Entry, out: Path) -> Job:
+    """One video of the list, gone on with where an earlier worker, or start, has begun it."""
+    return Job(entry.source, entry.mask_paths, out, resume=out.exists())
 
 
 def main() -> None:
@@ -58,19 +57,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of all results")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     args = parser.parse_args()
+    if args.workers < 1:
+        raise InputError(f"--workers {args.workers}: give 1 or more")
     # In here, so that `run_command` can say what to do where Ray is not installed.
     import ray
     from ray.util import ActorPool
 
     # Workers run elsewhere: no path may depend on where this program was started.
     entries, out = read_list(args.videos.resolve()), args.out.resolve()
+    failures = find_unusable(entries, lambda entry: check_job(name_job(entry, out / entry.name)))
+    usable = [entry for entry in entries if entry.name not in failures]
     ray.init(log_to_driver=False, include_dashboard=False)
-    workers = min(args.workers, len(entries))
+    workers = min(args.workers, len(usable))
     start = ray.remote(num_cpus=1, max_restarts=3, max_task_retries=3)(Worker)
     pool = ActorPool([start.remote() for _ in range(workers)])
-    failed = 0
+    failed = len(failures)
     for name, problem in pool.map_unordered(
-        lambda worker, entry: worker.segment.remote(entry, out / entry.name), entries
+        lambda worker, entry: worker.segment.remote(entry, out / entry.name), usable
     ):
         failed += problem is not None
         print(f"{name}: {problem or f'done, in {out / name}'}", flush=True)

@@ -79,7 +79,7 @@ def run_demo(config: ml_collections.ConfigDict, out: Path) -> dict[str, dict[str
         out: folder of all results; replaced.
 
     Returns:
-        J, F and J&F means of each method.
+        The means of the seven measures, for each method.
     """
     shutil.rmtree(out, ignore_errors=True)
     davis, run = out / "DAVIS", out / "run"

@@ -61,7 +61,7 @@ class Protocol:
             have passed since the last template; 0 for never, as released.
         memory_confidence: an object's mean probability inside its mask, at least, for its look to
             be remembered.
-        memory_templates: places of the bank where memory is on, of `bank.TEMPLATES`. The first
+        memory_templates: places of the bank where memory is on, of `TEMPLATES`. The first
             template is never given up; the oldest other is.
         online_rate: the rate of online learning that suits the weights; by default the paper's, a
             tenth of that of stage 1.
@@ -223,7 +223,7 @@ def build(
         precision: of the computation, see `PRECISIONS`.
         probabilities: whether `step` gives them too.
         protocol: what is done around the network.
-        templates: places of the bank, of `bank.TEMPLATES`; those that the protocol needs when
+        templates: places of the bank, of `TEMPLATES`; those that the protocol needs when
             None. `init` fills the first.
 
     Returns:

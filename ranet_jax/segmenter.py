@@ -30,7 +30,8 @@ from ranet_jax.weights.packed import load_shipped
 class Segmenter:
     """A network ready to segment videos of any size.
 
-    Compiled once for each size of `protocol.SLOTS` and each of `bank.TEMPLATES` in use, ahead of
+    Compiled once for each size of `protocol.SLOTS` and each of `template_bank.TEMPLATES` in
+    use, ahead of
     time, so that no frame ever waits for the compiler.
 
     Attributes:
@@ -134,7 +135,7 @@ class Segmenter:
 
         Args:
             objects: to have room for, 1 to `slots.MAX_OBJECTS`.
-            templates: places of the bank that `step` takes, of `bank.TEMPLATES`; those that a video
+            templates: places of the bank that `step` takes, of `TEMPLATES`; those that a video
                 starts with when None.
 
         Returns:
@@ -180,14 +181,22 @@ class Segmenter:
             init=init,
         )
 
-    def start(self, frame: np.ndarray, mask: np.ndarray, params: Any = None) -> "Tracker":
+    def start(
+        self,
+        frame: np.ndarray,
+        mask: np.ndarray,
+        params: Any = None,
+        *,
+        name: str = "the video",
+    ) -> "Tracker":
         """Starts a video.
 
         Args:
             frame: its first frame, uint8 RGB [h, w, 3], any size.
             mask: ids of the objects in it, uint8 [h, w]; 0 is background. Ids need not be
                 consecutive.
-            params: for this video alone, from `online.OnlineLearner`; the segmenter's when None.
+            params: for this video alone, from `OnlineLearner`; the segmenter's when None.
+            name: how to call the video where something is said of it.
 
         Returns:
             The tracker to hand all later frames to.
@@ -195,4 +204,4 @@ class Segmenter:
         Raises:
             InputError: an empty mask, or sizes that differ.
         """
-        return Tracker(self, frame, mask, params)
+        return Tracker(self, frame, mask, params, name)

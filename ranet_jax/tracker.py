@@ -42,12 +42,18 @@ class Tracker:
     """
 
     def __init__(
-        self, segmenter: Compiler, frame: np.ndarray, mask: np.ndarray, params: Any = None
+        self,
+        segmenter: Compiler,
+        frame: np.ndarray,
+        mask: np.ndarray,
+        params: Any = None,
+        name: str = "the video",
     ) -> None:
         """Starts a video; see `Segmenter.start`."""
         check_frame(frame)
         self._segmenter = segmenter
         self._params = segmenter.params if params is None else params
+        self._name = name
         self._canvas = Canvas(frame.shape[:2], segmenter.frame_canvas)
         self.mark(frame, mask)
 
@@ -212,8 +218,9 @@ class Tracker:
         for one in given[np.isin(numbers[given], labels, invert=True)]:
             height, width = labels.shape
             remark(
-                f"object {one} cannot be followed: it is smaller than a pixel of the network's "
-                f"canvas of {width} x {height}, and there is no room for it beside other objects"
+                f"{self._name}: object {one} cannot be followed: it is smaller than a pixel of the "
+                f"network's canvas of {width} x {height}, and there is no room for it beside other "
+                "objects"
             )
         return labels
 
@@ -245,13 +252,16 @@ class Tracker:
             return templates, size
         if not self._segmenter.protocol.memory_every:
             remark(
-                f"the bank of {templates} templates is full: for each mask that is added now, the "
-                "oldest one that is not the first is given up"
+                f"{self._name}: the bank of {templates} templates is full: for each mask that is "
+                "added now, the oldest one that is not the first is given up"
             )
         if place.is_needed:
             lost = shown[number] & (shown.sum(axis=0) == 1)
             for one in np.setdiff1d(self.ids[np.flatnonzero(lost)], given):
-                remark(f"object {one} was shown in that template alone; add a mask of it anew")
+                remark(
+                    f"{self._name}: object {one} was shown in that template alone; add a mask of "
+                    "it anew"
+                )
         return number, templates
 
     def _arrange(self, ids: np.ndarray, slots: int, templates: int) -> State:

@@ -203,7 +203,7 @@ def test_images_and_masks_are_turned_as_the_camera_says(tmp_path, orientation):
     np.testing.assert_array_equal(read_davis_mask(tmp_path / "mask.png", expected.shape), expected)
 
 
-def test_the_system_says_itself_what_it_refuses(tmp_path, monkeypatch):
+def test_what_the_system_refuses_is_said_as_any_other_fault_of_a_file(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png", GREY)
 
     def refuse(*_):
@@ -211,7 +211,7 @@ def test_the_system_says_itself_what_it_refuses(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "open", refuse)
     for reader in (read_frame, read_davis_mask):
-        with pytest.raises(PermissionError):
+        with pytest.raises(InputError, match=r"a\.png: Permission denied"):
             reader(path)
 
 

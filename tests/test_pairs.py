@@ -393,5 +393,9 @@ def test_an_object_outside_a_covering_image_is_fitted_in():
     mask = np.zeros((300, 100), np.uint8)
     mask[2:12, 40:60] = 1  # a tall image that covers a wide canvas shows its middle alone
     numbers = Augmentation((160, 288), pasted_objects=0, cover=True)
-    example = make_static_example(image, mask, numbers, np.random.default_rng(0))
-    assert (example.template_labels == 1).any() and (example.labels == 1).any()
+    generator = np.random.default_rng(0)
+    for example in (
+        make_static_example(image, mask, numbers, generator),
+        make_video_example(image, mask, image, mask, mask, numbers, generator),
+    ):
+        assert (example.template_labels == 1).any() and (example.labels == 1).any()

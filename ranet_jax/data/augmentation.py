@@ -37,8 +37,8 @@ class Augmentation:
         shadows: which share of the objects of single images get a shadow or a reflection, which
             are background.
         shadows_taken_in: which share of these the previous mask has taken for the object.
-        distractors_taken_in: in which share of the images with distractors the previous mask has
-            taken one for the object; in a third of these it has left the object for it.
+        distractors_taken_in: in which share of the images, or videos, with distractors the previous
+            mask has taken one for the object; in a third of these it has left the object for it.
         later_frames: how many frames follow the current one, on each of which the network gets what
             it made of the frame before as previous mask.
     """

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ranet_jax.data.davis import SPLITS, find_sequences
+from ranet_jax.data.davis import SPLITS, Sequence, find_sequence, find_sequences
 from ranet_jax.data.synthetic import generate_clip
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_davis_mask
@@ -39,15 +39,17 @@ def read_clips(
 ) -> list[Clip]:
     """Reads sequences of DAVIS, each with the masks that it has: of test-dev the first alone."""
     split = SPLITS[split_name]
-    return [
-        Clip(
-            sequence.name,
-            [read_frame(path) for path in sequence.frames],
-            [
-                read_davis_mask(path, binary=split.binary)
-                for path in sequence.masks
-                if path.is_file()
-            ],
-        )
-        for sequence in find_sequences(data_dir, split, names, max_frames)
-    ]
+    sequences = find_sequences(data_dir, split, names, max_frames)
+    return [_read(sequence, binary=split.binary) for sequence in sequences]
+
+
+def read_clip(data_dir: Path, name: str) -> Clip:
+    """Reads a sequence by the rules of DAVIS-2016, one object, whatever split it is of."""
+    return _read(find_sequence(data_dir, name), binary=True)
+
+
+def _read(sequence: Sequence, *, binary: bool) -> Clip:
+    """Reads all frames of a sequence, and the masks that it has."""
+    frames = [read_frame(path) for path in sequence.frames]
+    masks = [read_davis_mask(path, binary=binary) for path in sequence.masks if path.is_file()]
+    return Clip(sequence.name, frames, masks)

@@ -82,13 +82,25 @@ def _read_name(line: str) -> str:
     return Path(frame.replace("\\", "/")).parent.name
 
 
-def _find_sequence(root: Path, name: str, limit: int | None) -> Sequence:
-    """Paths of one sequence, checked to have frames and a first annotation."""
+def find_sequence(root: Path, name: str, max_frames: int | None = None) -> Sequence:
+    """Finds a sequence by its name, whatever split it is of.
+
+    Args:
+        root: the DAVIS folder.
+        name: of the sequence.
+        max_frames: how many frames to keep; all when None.
+
+    Returns:
+        The sequence.
+
+    Raises:
+        InputError: it has no frames or no first annotation.
+    """
     folder = root / "JPEGImages" / "480p" / name
     # DAVIS's frames are JPEGs; a set of one's own in its layout may have others.
     images = list_images(folder) if folder.is_dir() else []
     photographs = [image for image in images if image.suffix.lower() in (".jpg", ".jpeg")]
-    frames = tuple(photographs or images)[:limit]
+    frames = tuple(photographs or images)[:max_frames]
     if not frames:
         raise InputError(f"{folder} has no frames (*.jpg); unpack {name} again")
     check_stems(frames, str(folder), "rename one, or move it away")
@@ -126,7 +138,7 @@ def find_sequences(
     if unknown:
         raise InputError(f"{', '.join(unknown)} not in the split; it has {', '.join(names)}")
     sequences = [
-        _find_sequence(root, name, max_frames) for name in names if not chosen or name in chosen
+        find_sequence(root, name, max_frames) for name in names if not chosen or name in chosen
     ]
     if split.scored:
         missing = [mask for sequence in sequences for mask in sequence.masks if not mask.is_file()]

@@ -285,6 +285,8 @@ def make_video_example(
     """
     flip = generator.random() < augmentation.flip
     for strength in _STRENGTHS:
+        if not strength:
+            augmentation = replace(augmentation, cover=False)
         nodes = _draw_view_warp(mask.shape, augmentation, generator, strength)
         template = _warp_view(template_frame, template_mask, nodes, augmentation, flip=flip)
         current = _warp_view(frame, mask, nodes, augmentation, flip=flip)

@@ -44,7 +44,7 @@ def check_out(
                 f"{path} is not of an evaluation, as far as {WRITTEN} beside it knows, and is not "
                 "replaced; choose another --out, or delete it"
             )
-    others = sorted(name for name in written - set(names or ()) if (out / name).is_dir())
+    others = sorted(name for name in written.keys() - set(names or ()) if (out / name).is_dir())
     if names is None:
         if others:
             raise InputError(
@@ -59,18 +59,13 @@ def check_out(
         )
     for name in names:
         folder = out / name
-        foreign = [
-            path for path in folder.glob("*") if path.suffix != ".png" and not is_hidden(path)
-        ]
-        if foreign:
-            raise InputError(
-                f"{foreign[0]} is no mask, so {folder} is not replaced; choose another --out"
-            )
-        if any(folder.glob("*.png")) and name not in written:
-            raise InputError(
-                f"{folder} has images that are not of an evaluation, as far as {WRITTEN} beside it "
-                "knows, and are not replaced; choose another --out, or delete them"
-            )
+        known = written.get(name, ())
+        for path in sorted(folder.glob("*")):
+            if path.name not in known and not is_hidden(path):
+                raise InputError(
+                    f"{path} is not of an evaluation, as far as {out / WRITTEN} knows, so {folder} "
+                    "is not replaced; move it away, or choose another --out"
+                )
 
 
 def find_unusable(selection: Selection, results: Path | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,33 +14,38 @@ UNFINISHED = ".unfinished"
 """Where in `out` results are until all of them are there."""
 
 WRITTEN = "written.json"
-"""The file in `out` that names all files and folders there which evaluations have written; not
-hidden, so that whoever empties `out` removes it, too."""
+"""The file in `out` that names all files and folders there which evaluations have written, and what
+is in the folders; not hidden, so that whoever empties `out` removes it, too."""
 
 
-def read_written(out: Path) -> set[str]:
-    """Reads the names of the files and folders that evaluations have written into a folder.
+def read_written(out: Path) -> dict[str, list[str]]:
+    """Reads what evaluations have written into a folder.
+
+    Returns:
+        The names of the files and folders, each with those of the files that are in it.
 
     Raises:
         InputError: the file that has them is damaged.
     """
     path = out / WRITTEN
     if not path.exists():
-        return set()
+        return {}
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        written = json.loads(path.read_text(encoding="utf-8"))
+        names = [name for folder, inside in written.items() for name in (folder, *inside)]
         if not all(Path(name).name == name != "" for name in names):
             raise ValueError
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         raise InputError(
             f"{path} is damaged, so that it is not known what is of an evaluation; choose another "
             "--out, or delete this one"
         ) from None
-    return set(names)
+    return written
 
 
-def _note_written(out: Path, names: Iterable[str]) -> None:
-    replace_text(out / WRITTEN, json.dumps(sorted(names)))
+def _note_written(out: Path, written: Mapping[str, Iterable[str]]) -> None:
+    named = {name: sorted(inside) for name, inside in sorted(written.items())}
+    replace_text(out / WRITTEN, json.dumps(named))
 
 
 def check_results_stay(results: Path, out: Path) -> None:
@@ -86,12 +91,16 @@ def replace_results(out: Path, sequences: Collection[str]) -> Iterator[Path]:
         raise
     # From here on nothing is computed: files only change their names. What will be there is noted
     # before it is, so that the run can be made again if it is killed now.
-    before, names = read_written(out), {path.name for path in new.iterdir()}
-    _note_written(out, before | names)
+    before = read_written(out)
+    names = {path.name: {file.name for file in path.glob("*")} for path in new.iterdir()}
+    _note_written(
+        out,
+        before | {name: inside.union(before.get(name, ())) for name, inside in names.items()},
+    )
     for path in (out / name for name in sorted(before)):
         if path.is_file():
             path.unlink()
-        elif path.is_dir() and path.name in set(sequences) - names:
+        elif path.is_dir() and path.name in set(sequences) - names.keys():
             shutil.rmtree(path)
     # Masks before what was found in them, so that no summary ever stands beside others' masks.
     for path in sorted(new.iterdir(), key=lambda path: (path.is_file(), path.name)):
@@ -101,5 +110,6 @@ def replace_results(out: Path, sequences: Collection[str]) -> Iterator[Path]:
                     mask.rename(place / mask.name)
         else:
             path.rename(out / path.name)
-    _note_written(out, (name for name in before | names if (out / name).exists()))
+    there = {name: inside for name, inside in (before | names).items() if (out / name).exists()}
+    _note_written(out, there)
     shutil.rmtree(new)

@@ -101,7 +101,7 @@ def _segment_sequence(
     frame, labels = read_start(sequence, binary=binary)
     try:
         params = learner.learn(frame, labels, name_step) if learner else None
-        tracker = segmenter.start(frame, labels, params)
+        tracker = segmenter.start(frame, labels, params, name=sequence.name)
     except InputError as error:
         raise InputError(f"{sequence.masks[0]}: {error}") from None
     seconds = []

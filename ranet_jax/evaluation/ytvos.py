@@ -18,7 +18,7 @@ from ranet_jax.evaluation.left_out import report_left_out
 from ranet_jax.evaluation.metrics import boundary_accuracy, region_similarity
 from ranet_jax.files import replace_folder
 from ranet_jax.media.images import read_frame
-from ranet_jax.media.listing import is_hidden, list_images
+from ranet_jax.media.listing import check_stems, is_hidden, list_images
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.tracker import Tracker
@@ -116,10 +116,13 @@ def _read_meta(path: Path) -> Mapping[str, Any]:
         return {}
     try:
         videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
-        return {
+        of_objects = {
             name: {int(one): list(object_["frames"]) for one, object_ in video["objects"].items()}
             for name, video in videos.items()
         }
+        if not all(frames for objects in of_objects.values() for frames in objects.values()):
+            raise ValueError("an object without frames")
+        return of_objects
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not the meta.json of YouTube-VOS ({type(error).__name__}: {error}); take "
@@ -131,11 +134,14 @@ def _find_video(root: Path, name: str, videos: Mapping[str, Any]) -> SparseVideo
     """One video, with the frames in which its objects appear."""
     folder = root / "JPEGImages" / name
     frames = tuple(list_images(folder)) if folder.is_dir() else ()
-    annotations = {path.stem: path for path in list_images(root / "Annotations" / name)}
+    masks = list_images(root / "Annotations" / name)
+    annotations = {path.stem: path for path in masks}
     stems = [path.stem for path in frames]
     if not frames or not annotations:
         missing = folder if not frames else root / "Annotations" / name
         raise InputError(f"{missing} has no images; unpack {name} again")
+    for images in (frames, masks):
+        check_stems(images, str(images[0].parent), f"unpack {name} again")
     if strangers := sorted(annotations.keys() - set(stems)):
         raise InputError(f"{annotations[strangers[0]]} has no frame {folder / strangers[0]}.jpg")
     of_meta: dict[int, list[str]] = videos.get(name, {})
@@ -195,7 +201,8 @@ def segment_sparse_video(segmenter: Segmenter, video: SparseVideo, folder: Path)
                     if tracker:
                         labels = tracker.add(frame, given)
                     else:
-                        tracker, labels = segmenter.start(frame, given), given
+                        tracker = segmenter.start(frame, given, name=video.name)
+                        labels = given
             except InputError as error:
                 raise InputError(f"{path}: {error}") from None
             if path.stem in video.wanted:

@@ -45,8 +45,8 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
         `info["pictures"]` is their number; `info["is_lossy"]` says what a WebP is.
 
     Raises:
-        InputError: the file is missing, damaged, no image, or so large that it must be a trap.
-        OSError: the system does not let it be read.
+        InputError: the file is missing, damaged, no image, or so large that it must be a trap; or
+            the system does not let it be read.
     """
     try:
         image = Image.open(path)
@@ -71,7 +71,7 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
         ) from None
     except OSError as error:
         if error.errno is not None:  # the system's reason, not the file's
-            raise
+            raise InputError(f"{path}: {error.strerror}") from None
         raise InputError(f"{path} cannot be read as an image ({error}); copy it again") from None
     except _DAMAGE as error:
         raise InputError(f"{path} cannot be read as an image ({error}); copy it again") from None
@@ -160,7 +160,6 @@ def read_frame(path: Path | BinaryIO, *, in_series: bool = False) -> np.ndarray:
 
     Raises:
         InputError: as `open_image` does, or nobody can know how bright the image is.
-        OSError: the system does not let it be read.
     """
     return to_rgb(open_image(path), str(path), in_series=in_series)
 

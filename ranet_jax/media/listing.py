@@ -107,10 +107,7 @@ def check_stems(images: Iterable[Path], where: str, remedy: str) -> None:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Reads a list of names, a line each, as any editor of any system leaves it.
-
-    A byte order mark says how the file is encoded (UTF-8, or UTF-16 as Windows' Notepad and
-    PowerShell write it); without one it is UTF-8, and what is not is kept as file names keep it.
+    """Reads a list of names, a line each; see `read_text`.
 
     Args:
         path: of the list.
@@ -119,18 +116,35 @@ def read_lines(path: Path) -> list[str]:
         Its lines without line ends and without blanks around them; no empty ones.
 
     Raises:
+        InputError: as `read_text`.
+        OSError: it cannot be read.
+    """
+    return [line for line in map(str.strip, read_text(path).splitlines()) if line]
+
+
+def read_text(path: Path) -> str:
+    """Reads names from a text, as any editor of any system leaves it.
+
+    A byte order mark says how the file is encoded (UTF-8, or UTF-16 as Windows' Notepad and
+    PowerShell write it); without one it is UTF-8, and what is not is kept as file names keep it.
+
+    Args:
+        path: of the text.
+
+    Returns:
+        The text, without a byte order mark; line ends as they are.
+
+    Raises:
         InputError: it begins as UTF-16 does and is none.
         OSError: it cannot be read.
     """
     content = path.read_bytes()
     try:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            text = content.decode("utf-16")
-        else:
-            text = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
+            return content.decode("utf-16")
+        return os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
     except UnicodeDecodeError:
         raise InputError(f"{path} is damaged UTF-16; save it again as UTF-8") from None
-    return [line for line in map(str.strip, text.splitlines()) if line]
 
 
 def _count(path: Path) -> tuple:

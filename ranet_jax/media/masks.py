@@ -39,7 +39,6 @@ def decode_mask(file: Path | BinaryIO) -> Mask:
 
     Raises:
         InputError: as `open_image` does, or it cannot be known what is an object.
-        OSError: the system does not let it be read.
     """
     return decode_kind(open_image(file), str(file))
 
@@ -62,7 +61,6 @@ def read_davis_mask(
     Raises:
         InputError: as `decode_mask` does, another size than its frame, colours that are no ids,
             ids above 255, or a grey 0/255 mask where ids are expected.
-        OSError: the system does not let it be read.
     """
     image, name = open_image(path), str(path)
     if size is not None and image.size != tuple(size)[::-1]:
@@ -118,7 +116,6 @@ def read_foreground(file: Path | BinaryIO) -> np.ndarray:
 
     Raises:
         InputError: as `decode_mask` does; so a photograph is refused.
-        OSError: the system does not let it be read.
     """
     image = open_image(file)
     colours = np.asarray(image.convert("RGBA")) if image.mode in _EIGHT_BITS else None

@@ -23,7 +23,7 @@ from ranet_jax.network_flags import (
 from ranet_jax.online_flags import add_online_flags, check_online_flags
 from ranet_jax.online_learning import OnlineLearner
 from ranet_jax.segment.job import Job, check_job, run_job
-from ranet_jax.segment.many import Entry, check_all, is_list, pair_folders, read_list, run_all
+from ranet_jax.segment.many import Entry, find_unusable, is_list, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
 
 
@@ -131,7 +131,7 @@ def main() -> None:
         out = args.out / entry.name
         return job._replace(source=entry.source, mask_paths=entry.mask_paths, out=out)
 
-    failures = check_all(entries, lambda entry: check_job(name_job(entry)))
+    failures = find_unusable(entries, lambda entry: check_job(name_job(entry)))
     set_up_computation(args)
     segmenter = Segmenter.from_network(
         choose_network(args), args.precision, probabilities=args.probabilities

@@ -219,7 +219,7 @@ class _Work:
                 closing(read_ahead(islice(source, max_frames))) as ahead,
                 Writing() as writing,
             ):
-                self._pass_frames(ahead, writing, painting)
+                self._pass_frames(video.name, ahead, writing, painting)
             if self.frames < self.resumed:
                 raise InputError(
                     f"{video.name} has {self.frames} frames but {self._results.folder} holds "
@@ -233,13 +233,14 @@ class _Work:
         return None
 
     def _pass_frames(
-        self, frames: Iterator[Frame], writing: Writing, painting: VideoWriter
+        self, name: str, frames: Iterator[Frame], writing: Writing, painting: VideoWriter
     ) -> None:
         """Hands each frame to the network, and what comes out to the writer."""
         results = self._results
         followed = follow(
             self._segmenter,
             self._learner,
+            name,
             frames,
             self._masks,
             self._replacing,

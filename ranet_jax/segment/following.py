@@ -103,6 +103,7 @@ def compile_for_masks(
 def follow(
     segmenter: Segmenter,
     learner: OnlineLearner | None,
+    name: str,
     frames: Iterable[Frame],
     masks: Mapping[int, np.ndarray],
     replacing: Collection[int],
@@ -114,6 +115,7 @@ def follow(
     Args:
         segmenter: the network.
         learner: learns the first frame beforehand; None to segment offline.
+        name: of the video.
         frames: from the first one on.
         masks: ids by frame index, of the first frame and of any later one; see `check_masks`.
         replacing: the frames of those masks that say anew what is followed; others add to it.
@@ -135,7 +137,7 @@ def follow(
             results.check_video(frame.name, compute_checksum([frame.image]))
             # Of equal seeds the same is learned, so that a resumed run learns it anew.
             params = learner.learn(frame.image, mask, report_step) if learner else None
-            tracker = segmenter.start(frame.image, mask, params)
+            tracker = segmenter.start(frame.image, mask, params, name=name)
         elif given is not None and index in replacing:
             mask = given.astype(np.uint8)
             tracker.mark(frame.image, mask)

@@ -52,7 +52,7 @@ def check_job(job: Job) -> None:
         job: what is asked for.
 
     Raises:
-        InputError: as `run_job` would, of all that can be known beforehand.
+        InputError: the video cannot be opened, its masks are not of it, or its folder has others.
     """
     with _open(job):
         check_folder(job.out, overwrite=job.overwrite, resume=job.resume)

@@ -2,12 +2,14 @@
 
 import csv
 import glob
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import io
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ranet_jax.errors import InputError, find_reason
-from ranet_jax.media.listing import is_hidden
+from ranet_jax.media.listing import is_hidden, read_text
 from ranet_jax.remarks import remark
 
 _COLUMNS = ("video", "mask")  # of a list; some have "frame" as well
@@ -48,28 +50,27 @@ def read_list(path: Path) -> list[Entry]:
     """
     masks: dict[str, dict[int, Path]] = {}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or ()
-            if not columns:
-                raise InputError(f"{path} is empty; give a line video,mask and one for each mask")
-            if set(columns) not in ({*_COLUMNS}, {*_COLUMNS, "frame"}):
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        columns = reader.fieldnames or ()
+        if not columns:
+            raise InputError(f"{path} is empty; give a line video,mask and one for each mask")
+        if sorted(columns) not in (sorted(_COLUMNS), sorted((*_COLUMNS, "frame"))):
+            raise InputError(
+                f"{path} has the columns {', '.join(columns)}; its first line must be "
+                "video,mask or video,mask,frame, with commas"
+            )
+        for row in reader:
+            if None in row:
                 raise InputError(
-                    f"{path} has the columns {', '.join(columns)}; its first line must be "
-                    "video,mask or video,mask,frame, with commas"
+                    f"{path}, line {reader.line_num}: more values than columns; put quotes "
+                    "around a name that has a comma"
                 )
-            for row in reader:
-                if None in row:
-                    raise InputError(
-                        f"{path}, line {reader.line_num}: more values than columns; put quotes "
-                        "around a name that has a comma"
-                    )
-                _add_row(masks, row, f"{path}, line {reader.line_num}", path.parent)
+            _add_row(masks, row, f"{path}, line {reader.line_num}", path.parent)
     except FileNotFoundError:
         raise InputError(
             f"{path} does not exist; give a CSV file with the columns video,mask, or a video"
         ) from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise InputError(f"{path} cannot be read as a CSV file ({error})") from None
     if not masks:
         raise InputError(f"{path} has no line below its first; give one for each mask")
@@ -140,12 +141,12 @@ def _find_video(folder: Path, video: str) -> tuple[str, str]:
     path = folder / video
     if path.exists() or not glob.has_magic(video):
         return _name_video(path), str(path)
-    return path.parent.resolve().name, str(Path(glob.escape(str(folder)), video))
+    return _name_video(path.parent), str(Path(glob.escape(str(folder)), video))
 
 
 def _name_video(path: Path) -> str:
     """The name that a video's mask and results have: a folder's may have dots in it."""
-    return path.name if path.is_dir() else path.stem
+    return Path(os.path.abspath(path)).name if path.is_dir() else path.stem
 
 
 def _check_entries(entries: list[Entry], where: Path) -> list[Entry]:
@@ -165,7 +166,7 @@ def _check_entries(entries: list[Entry], where: Path) -> list[Entry]:
     return entries
 
 
-def check_all(entries: Iterable[Entry], check: Callable[[Entry], None]) -> dict[str, str]:
+def find_unusable(entries: Sequence[Entry], check: Callable[[Entry], None]) -> dict[str, str]:
     """Checks all videos before the first is segmented, and says at once which cannot be.
 
     Args:
@@ -174,12 +175,17 @@ def check_all(entries: Iterable[Entry], check: Callable[[Entry], None]) -> dict[
 
     Returns:
         Why these cannot be, by name.
+
+    Raises:
+        InputError: none of them can be.
     """
     failures = {}
     for entry in entries:
         if reason := _try(lambda entry=entry: check(entry)):
             failures[entry.name] = reason
             print(f"{entry.name} is left out: {reason}", flush=True)
+    if failures and len(failures) == len(entries):
+        raise InputError("no video can be segmented; the lines above say why")
     return failures
 
 
@@ -190,7 +196,7 @@ def run_all(
 
     Args:
         entries: the videos.
-        failures: why some are left out, of `check_all`.
+        failures: why some are left out, of `find_unusable`.
         run: segments one; gives what came of it.
 
     Raises:

@@ -44,7 +44,6 @@ def read_mask(path: str | Path) -> np.ndarray:
 
     Raises:
         InputError: as `read_user_masks` does.
-        OSError: the system does not let the file be read.
     """
     return read_user_masks({0: Path(path)}, None)[0].labels
 
@@ -70,7 +69,6 @@ def read_user_masks(
     Raises:
         InputError: as `decode_mask` does, or a file of another size, without objects, or with more
             objects than the network has room for; or ids in one and colours in another.
-        OSError: the system does not let a file be read.
     """
     masks = _match_kinds(paths, {index: decode_mask(path) for index, path in sorted(paths.items())})
     coloured = [mask for mask in masks.values() if mask.kind == "colours"]

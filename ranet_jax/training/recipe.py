@@ -36,6 +36,8 @@ RANGES = {
     "log_every": (1, math.inf),
     "save_every": (1, math.inf),
     "sheet_every": (0, math.inf),
+    "keep": (1, math.inf),
+    "keep_best": (0, math.inf),
     "data.workers": (0, math.inf),
     "model.slots": (1, MAX_OBJECTS + 1),
     "optimizer.learning_rate": (0, math.inf),

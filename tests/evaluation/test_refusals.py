@@ -32,7 +32,7 @@ def test_results_never_replace_images_of_others(monkeypatch, tmp_path, davis, ch
     own.parent.mkdir(parents=True)
     own.write_bytes(b"a photo")
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(InputError, match="first has images that are not of an evaluation"):
+    with pytest.raises(InputError, match=r"photo\.png is not of an evaluation.*first is not"):
         run(monkeypatch, *arguments, "--out", tmp_path / "frames")
     assert own.read_bytes() == b"a photo"
 
@@ -52,8 +52,28 @@ def test_scores_never_replace_files_of_others(monkeypatch, tmp_path, davis, chec
     run(monkeypatch, *scoring, "--out", theirs)
     assert (theirs / "baseline_results-old.csv").read_text() == "theirs"
     segmenting = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(InputError, match="first has images that are not of an evaluation"):
+    with pytest.raises(InputError, match=r"first/00000\.png is not of an evaluation"):
         run(monkeypatch, *segmenting, "--out", theirs)
+
+
+def test_an_image_beside_the_masks_of_an_earlier_run_stays(
+    monkeypatch, tmp_path, davis, checkpoint
+):
+    arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
+    out = tmp_path / "out"
+    run(monkeypatch, *arguments, "--out", out)
+    (out / "first/00001-fixed.png").write_bytes(b"painted for an hour")
+    before = contents(out)
+    with pytest.raises(InputError, match=r"00001-fixed\.png is not of an evaluation"):
+        run(monkeypatch, *arguments, "--out", out)
+    assert contents(out) == before
+    (out / "first/00001-fixed.png").unlink()
+    run(monkeypatch, *arguments, "--out", out, "--max-frames", 3)
+    assert sorted(path.name for path in (out / "first").iterdir()) == [
+        "00000.png",
+        "00001.png",
+        "00002.png",
+    ]
 
 
 def test_masks_of_two_runs_never_stand_side_by_side(monkeypatch, tmp_path, davis, checkpoint):
@@ -75,7 +95,7 @@ def test_masks_of_two_runs_never_stand_side_by_side(monkeypatch, tmp_path, davis
     run(monkeypatch, *network, "--sequences", "first")
 
 
-@pytest.mark.parametrize("text", ["", "3", '["../first"]', '[""]'])
+@pytest.mark.parametrize("text", ["", "3", "[]", '{"../first": []}', '{"first": ["/a"]}'])
 def test_a_damaged_list_of_what_was_written(monkeypatch, tmp_path, davis, checkpoint, text):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/written.json").write_text(text)
@@ -148,7 +168,7 @@ def test_files_that_are_no_masks_are_never_removed(monkeypatch, tmp_path, davis,
     (out / "first").mkdir(parents=True)
     (out / "first" / "holiday.jpg").touch()
     arguments = ("--split", "davis17-val", "--data-dir", davis, "--checkpoint", checkpoint)
-    with pytest.raises(InputError, match=r"holiday\.jpg is no mask"):
+    with pytest.raises(InputError, match=r"holiday\.jpg is not of an evaluation"):
         run(monkeypatch, *arguments, "--out", out)
     assert (out / "first" / "holiday.jpg").exists()
 

@@ -108,7 +108,7 @@ def test_results_never_replace_the_data_set(run, tmp_path, part):
     assert {path: path.read_bytes() for path in root.rglob("*.*")} == before
     (tmp_path / "out/small").mkdir(parents=True)
     (tmp_path / "out/small/notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"notes\.txt is no mask"):
+    with pytest.raises(InputError, match=r"notes\.txt is not of an evaluation"):
         run(root)
 
 
@@ -220,6 +220,12 @@ def test_a_broken_video_is_left_out(run, tmp_path):
     [
         (lambda root: shutil.rmtree(root / "Annotations"), "Annotations does not exist"),
         (lambda root: (root / "meta.json").write_text("{}"), "not the meta.json of YouTube-VOS"),
+        (
+            lambda root: (root / "meta.json").write_text(
+                '{"videos": {"small": {"objects": {"1": {"frames": []}}}}}'
+            ),
+            "an object without frames",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_used(tmp_path, change, message):
@@ -234,6 +240,12 @@ def test_a_folder_that_cannot_be_used(tmp_path, change, message):
     [
         (lambda root: shutil.rmtree(root / "JPEGImages/small"), "small has no images"),
         (lambda root: (root / "JPEGImages/small/00015.jpg").unlink(), "has no frame"),
+        (
+            lambda root: shutil.copy(
+                root / "JPEGImages/small/00015.jpg", root / "JPEGImages/small/00015.png"
+            ),
+            "has 2 images named 00015",
+        ),
         (
             lambda root: [
                 write_mask(path, np.zeros((96, 160), np.uint8))

@@ -1,6 +1,7 @@
 """Many videos in one command: lists, folders, and one that is broken."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 from ranet_jax.media.video import open_video
 from ranet_jax.segment import __main__ as command_line
-from ranet_jax.segment.many import Entry, check_all, pair_folders, read_list, run_all
+from ranet_jax.segment.many import Entry, find_unusable, pair_folders, read_list, run_all
 from ranet_jax.segmenter import Segmenter
 from tests.colour_network import GREEN, RED, ColourNetwork, mark, paint
 from tests.segment.following import call_command, contents, read
@@ -148,7 +149,7 @@ def test_what_the_system_refuses_does_not_stop_the_others(capsys):
     with pytest.raises(InputError, match=r"1 of 3 videos were not segmented \(b\)"):
         run_all(entries, {}, run)
     assert "b: b.mp4: Permission denied\nc: done" in capsys.readouterr().out
-    assert check_all(entries, run) == {"b": "b.mp4: Permission denied"}
+    assert find_unusable(entries, run) == {"b": "b.mp4: Permission denied"}
 
 
 def test_a_list(call, videos):
@@ -183,7 +184,9 @@ def test_a_list(call, videos):
         ("video,mask\na.mp4,a.png\na.mp4,b.png\n", r"line 3: frame 0 of a\.mp4 has a mask already"),
         ("video,mask\na.mp4,a.png\nb/a.mov,b.png\n", "have one name, a, and so one folder"),
         ("video,mask,frame\na.mp4,a.png,3\n", "has no mask of its first frame"),
-        ("video,mask\n\xff,a.png\n", "cannot be read as a CSV file"),
+        ("video,mask\n\xff,a.png\n", "line 2: .* does not exist; mend the line"),
+        (f"video,mask\n{200000 * 'a'},a.png\n", "cannot be read as a CSV file"),
+        ("video,mask,mask\na.mp4,a.png,b.png\n", "has the columns video, mask, mask; its first"),
     ],
 )
 def test_lists_that_cannot_be_used(tmp_path, text, message):
@@ -223,3 +226,33 @@ def test_masks_of_a_wrong_size_are_known_before_the_first_video_is_segmented(cal
     said, done = printed.out.split("--- green")
     assert "red is left out" in said and "red.png is 8 x 8 but the frames are" in said
     assert "3 frames in" in done and not (videos / "out/red").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_as_windows_writes_them(tmp_path, encoding):
+    for name in ("höhe.mp4", "höhe.png"):
+        (tmp_path / name).touch()
+    text = "video,mask\r\nhöhe.mp4,höhe.png\r\n"
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    assert [one.name for one in read_list(tmp_path / "a.csv")] == ["höhe"]
+
+
+def test_a_folder_that_is_named_by_where_it_lies_has_its_own_name(tmp_path, monkeypatch):
+    (tmp_path / "shot/lists").mkdir(parents=True)
+    for name in ("0.png", "lists/0.png"):
+        (tmp_path / "shot" / name).touch()
+    for folder, row in ((tmp_path / "shot/lists", "..,0.png"), (tmp_path / "shot", ".,0.png")):
+        (folder / "a.csv").write_text(f"video,mask\n{row}\n")
+        monkeypatch.chdir(folder)
+        assert [one.name for one in read_list(Path("a.csv"))] == ["shot"]
+
+
+def test_nothing_is_loaded_where_no_video_can_be_segmented(call, videos, monkeypatch):
+    for path in (videos / "masks").iterdir():
+        write_mask(path, np.ones((8, 8), np.uint8))
+    monkeypatch.setattr(command_line, "choose_network", lambda arguments: pytest.fail("loaded"))
+    arguments = videos / "videos", "--masks", videos / "masks", "--out", videos / "out"
+    code, printed, _ = call(*arguments)
+    assert code == 2 and printed.err.splitlines()[-1] == (
+        "error: no video can be segmented; the lines above say why"
+    )

@@ -156,6 +156,7 @@ def refuse(arguments: list[str]) -> str:
         ({"batch_size": 0}, "batch_size is 0; give a value from 1 on"),
         ({"save_every": 0}, "save_every is 0; give a value from 1 on"),
         ({"steps": 0}, "steps is 0; give a value from 1 on"),
+        ({"keep": 0}, "keep is 0; give a value from 1 on"),
         ({"data": {"workers": -1}}, "data.workers is -1; give a value from 0 on"),
         ({"optimizer": {"learning_rate": -1.0}}, "learning_rate is -1.0; give a value from 0 on"),
         ({"optimizer": {"ema_decay": 2.0}}, "ema_decay is 2.0; give a value from 0 on and below 1"),

@@ -139,8 +139,6 @@ def check_pair(pair: Pair, decode_mask: Callable[[Path], np.ndarray]) -> tuple[s
         image, mask = read_frame(pair.image), decode_mask(pair.mask)
     except InputError as error:
         return "unreadable", str(error)
-    except OSError as error:
-        return "unreadable", f"{error.filename}: {error.strerror}"
     if image.shape[:2] != mask.shape:
         sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (mask, image)]
         return "sizes differ", f"{pair.mask} is {sizes[0]}, its image {sizes[1]}"
