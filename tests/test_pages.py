@@ -2,7 +2,9 @@
 somewhere, and the files they speak of exist. Nothing is run but the parsing of flags."""
 
 import argparse
+import ast
 import importlib
+import importlib.util
 import re
 import runpy
 import shlex
@@ -23,6 +25,7 @@ PAGES = sorted(
         "docs/*.md",
         "examples/*.md",
         "ranet_jax/**/*.md",
+        "tests/golden/*.md",
     )
     for path in ROOT.glob(pattern)
 )
@@ -30,23 +33,32 @@ CODE = [
     path
     for folder in ("configs", "ranet_jax", "benchmarks", "examples")
     for path in sorted(ROOT.glob(f"{folder}/**/*.py"))
-]
-PROGRAM = r"(?:\.venv/bin/)?python3? (?:-m )?(?:ranet_jax|benchmarks|evaluate\.py|train\.py)"
+] + [ROOT / "evaluate.py", ROOT / "train.py"]
+PROGRAM = r"python3? (?:-m )?(?:ranet_jax|benchmarks|examples|evaluate\.py|train\.py)"
+MODULES = [*CODE, *ROOT.glob("tests/**/*.py")]
 FOLDERS = "benchmarks|configs|docs|examples|ranet_jax|tests"
 PLACEHOLDER = re.compile(r"[A-Z]{2,}|\.\.\.")
 """A word that stands for one of the reader's own, such as FILE, or for more of them."""
 
 
 def find_commands(path: Path) -> list[str]:
-    """The commands on a page, in blocks and between backticks; in code, those of a docstring."""
-    text = re.sub(r"\\\n *", "", path.read_text())  # a command on several lines
+    """The commands on a page, in blocks and between backticks; in code, those of its docstring."""
+    text = path.read_text()
     if path.suffix == ".py":
-        return re.findall(rf"^ {{4}}({PROGRAM}.*)$", text, re.MULTILINE)
+        told = ast.get_docstring(ast.parse(text)) or ""
+        lines = re.findall(rf"(?:^ {{4}}|: |, or )({PROGRAM}.*)$", _join(told), re.MULTILINE)
+        return [re.split(r" \(|, or |\.$", line)[0] for line in lines]
+    text = _join(text)
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     beside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     lines += [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", beside)]
     return [line for line in lines if re.match(rf"{PROGRAM}|make |pip install ", line)]
+
+
+def _join(text: str) -> str:
+    """Puts commands that go on in a next line into one."""
+    return re.sub(r"\\\n *", "", text)
 
 
 COMMANDS = sorted(
@@ -72,6 +84,9 @@ def parse_program(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
     monkeypatch.setattr(sys, "argv", words)
+    if words[0].startswith("examples"):
+        assert (ROOT / words[0]).exists() or importlib.util.find_spec(words[0])
+        return
     if words[0] == "evaluate.py":
         words[0] = "ranet_jax.evaluation"
     module = importlib.import_module(words[0])
@@ -142,5 +157,9 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_files_that_are_spoken_of_exist(page):
-    for name in re.findall(rf"`((?:{FOLDERS})/[\w./-]+)`", page.read_text()):
-        assert (ROOT / name).exists(), name
+    text = page.read_text()
+    for name in re.findall(rf"`((?:{FOLDERS})/[\w./-]+)`", text):
+        assert PLACEHOLDER.search(name) or (ROOT / name).exists(), name
+    for name in re.findall(r"`([\w./-]+\.py)(?::\w+)?`", text):
+        named = [path for path in MODULES if path.as_posix().endswith(f"/{name}")]
+        assert PLACEHOLDER.search(name) or named, name

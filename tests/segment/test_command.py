@@ -307,9 +307,12 @@ def test_an_object_without_room_on_the_canvas_is_named(monkeypatch, capsys):
     mask[400:800, 400:800] = 1
     mask[8, 8], mask[9, 9] = 2, 3  # in one pixel of the canvas
     frame = np.zeros((*mask.shape, 3), np.uint8)
-    tracker = segmenter().start(frame, mask)
-    assert set(np.unique(tracker.labels)) == {0, 1, 2}
-    assert "object 3 cannot be followed: it is smaller than a pixel" in capsys.readouterr().err
+    tool = segmenter()
+    for name in ("one.mp4", "other.mp4"):  # said of each
+        tracker = tool.start(frame, mask, name=name)
+        assert set(np.unique(tracker.labels)) == {0, 1, 2}
+        said = f"{name}: object 3 cannot be followed: it is smaller than a pixel"
+        assert said in capsys.readouterr().err
 
 
 def test_names_that_a_terminal_or_a_parser_does_not_like(call, masks, tmp_path, monkeypatch):
