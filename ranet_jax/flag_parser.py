@@ -55,5 +55,5 @@ class FlagParser(argparse.ArgumentParser):
             why = "give one, or put a pattern of names in quotes" if Path(name).exists() else ""
             self.error(f"there is no place for {name}" + (f": {why}" if why else ""))
         known = [one for one in self._option_string_actions if one.startswith("--")]
-        near = difflib.get_close_matches(name, known, n=1)
-        self.error(f"there is no flag {name}" + (f"; did you mean {near[0]}" if near else ""))
+        near = " or ".join(difflib.get_close_matches(name, known, n=2, cutoff=0.75))
+        self.error(f"there is no flag {name}" + (f"; did you mean {near}" if near else ""))

@@ -32,7 +32,9 @@ class FrameBar:
         self._progress.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # What was refused before the first frame needs no bar.
+        self._progress.live.transient = kind is not None and not self.count
         self.stop()
 
     @property

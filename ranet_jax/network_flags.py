@@ -167,11 +167,11 @@ def choose_network(arguments: argparse.Namespace) -> Network:
         # Here, because orbax takes long to import and the weights that ship do not need it.
         from ranet_jax.weights.checkpoint import load_network
 
-        network = load_network(arguments.checkpoint, canvas)
+        network, name = load_network(arguments.checkpoint, canvas), arguments.checkpoint
     else:
-        network = load_shipped(canvas)
-        h, w = network.model.canvas
-        print(f"network: the compact weights that come with this program, canvas {h}x{w}")
+        network, name = load_shipped(canvas), "the compact weights that come with this program"
+    h, w = network.model.canvas
+    print(f"network: {name}, canvas {h}x{w}")
     # Flags that change the protocol have the names of its fields.
     fields = {field.name for field in dataclasses.fields(Protocol)} & _read_defaults().keys()
     given = {name: getattr(arguments, name) for name in fields} | {"frame_canvas": frame_canvas}

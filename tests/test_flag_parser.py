@@ -13,6 +13,7 @@ def parser():
     parser = FlagParser(prog="segment")
     parser.add_argument("video")
     parser.add_argument("--mask", required=True)
+    parser.add_argument("--masks")
     parser.add_argument("--canvas", type=int)
     return parser
 
@@ -20,7 +21,10 @@ def parser():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["a.mp4", "--maks", "b.png"], "there is no flag --maks; did you mean --mask; segment"),
+        (
+            ["a.mp4", "--maks", "b.png"],
+            "there is no flag --maks; did you mean --masks or --mask; seg",
+        ),
         (["a.mp4", "--mask", "b.png", "--canvass=3"], "no flag --canvass; did you mean --canvas"),
         (["a.mp4", "--mask", "b.png", "--zebra"], "there is no flag --zebra; segment --help"),
         (["a.mp4", "--mask", "b.png", "--can", "3"], "there is no flag --can; did you"),

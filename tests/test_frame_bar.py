@@ -3,6 +3,7 @@
 import pytest
 
 from ranet_jax import frame_bar
+from ranet_jax.errors import InputError
 from ranet_jax.frame_bar import FrameBar
 
 
@@ -16,3 +17,13 @@ def test_a_log_file_gets_a_line_at_times(total, counted, monkeypatch, capsys):
             bar.count_frame("clip.mp4")
     (line,) = [one for one in capsys.readouterr().out.splitlines() if "a second" in one]
     assert counted in line
+
+
+def test_what_was_refused_before_the_first_frame_leaves_no_bar(capsys):
+    with pytest.raises(InputError), FrameBar(25):
+        raise InputError("other settings")
+    assert not capsys.readouterr().out.strip()
+    with pytest.raises(InputError), FrameBar(25) as bar:
+        bar.count_frame("a.mp4")
+        raise InputError("a broken frame")
+    assert "1/25" in capsys.readouterr().out

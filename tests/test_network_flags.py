@@ -41,7 +41,8 @@ def test_checkpoint_and_packed_file_alike(tmp_path, network, capsys):
         chosen = choose("--checkpoint", path, *flags)
         assert chosen.model.canvas == (96, 160)
         assert chosen.protocol == Protocol(0.0, (480, 864))
-    assert capsys.readouterr().out == ""
+        said = [f"network: {path}, canvas 64x96", f"network: {path}, canvas 96x160"]
+        assert capsys.readouterr().out.splitlines() == said
 
 
 def test_an_encoder_alone_segments_nothing(tmp_path, network, monkeypatch):

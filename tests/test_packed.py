@@ -56,6 +56,8 @@ def test_file_holds_description_and_weights(tmp_path):
     assert np.abs(kernel - original.params["decoder"]["logit"]["kernel"]).max() < 0.01
     assert path.stat().st_size < 2 * sum(x.size for x in pack_params(original.params).values())
     assert read_packed(path, (96, 160)).model.canvas == (96, 160)
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode, "who may read it"
     again = load_network(str(path))  # the one reader of networks knows this form too
     np.testing.assert_array_equal(again.params["decoder"]["logit"]["kernel"], kernel)
     with pytest.raises(InputError, match="exists already"):

@@ -115,7 +115,9 @@ def _check(
     """Checks all that can be checked; gives what is usable, and why the rest is not."""
     split = selection.split
     rule = "all ids of a mask are one object" if split.binary else "one object an id"
-    print(f"{selection.split_name}: {len(selection.sequences)} sequences of {selection.data_dir}")
+    count = len(selection.sequences)
+    sequences = f"{count} sequences" if count > 1 else "1 sequence"
+    print(f"{selection.split_name}: {sequences} of {selection.data_dir}")
     annotations = selection.data_dir / "Annotations" / "480p"
     print(f"annotations: {annotations} (by the rules of {split.year}: {rule})")
     names = None if results else [sequence.name for sequence in selection.sequences]

@@ -126,7 +126,7 @@ def change_canvas(model: RANet, canvas: tuple[int, int] | None, what: str) -> RA
     check_canvas(canvas)
     if model.is_tied_to_canvas:
         own = "x".join(map(str, model.canvas))
-        raise InputError(f"{what} has weights that are tied to the canvas {own}; leave it out")
+        raise InputError(f"{what} has weights that are tied to the canvas {own}; ask for no other")
     return model.clone(canvas=canvas)
 
 

@@ -79,7 +79,8 @@ def write_packed(path: Path, network: Network) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     description = {_KEY: json.dumps(describe_network(network))}
     with replace_file(path) as unfinished:
-        safetensors.numpy.save_file(pack_params(network.params), unfinished, description)
+        # Not by `save_file`, whose files nobody else may read.
+        unfinished.write_bytes(safetensors.numpy.save(pack_params(network.params), description))
 
 
 def read_packed(path: Path, canvas: tuple[int, int] | None = None) -> Network:

@@ -138,4 +138,5 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
             # NumPy annotates its own option as if every name could be it.
             np.savez(unfinished, **tensors)  # pyright: ignore[reportArgumentType]
         else:
-            safetensors.numpy.save_file(tensors, unfinished)
+            # Not by `save_file`, whose files nobody else may read.
+            unfinished.write_bytes(safetensors.numpy.save(tensors))
