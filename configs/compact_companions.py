@@ -1,4 +1,4 @@
-"""The compact network, twelfth leg, which ships: objects of other videos beside that of a video.
+"""The compact network, twelfth leg of what ships: objects of other videos beside that of a video.
 
     python train.py --config configs/compact_companions.py --workdir runs/compact_companions
 

@@ -1,4 +1,4 @@
-"""The compact network, fourteenth leg: videos that look different each time.
+"""The compact network, fourteenth leg, which ships: videos that look different each time.
 
     python train.py --config configs/compact_varied.py --workdir runs/compact_varied
 
@@ -6,7 +6,8 @@ The scores of the kept-out videos have stood still since the tenth leg, and 25 t
 seen hundreds of times each. Here their frames are scaled, shifted and coloured as much as
 single images are, turned two thirds as far and bent half as much; colours change more in both; and
 more of the samples are images.
-The leg began with the weights of the twelfth as they had shipped, whose kernels are of 8 bits.
+The leg began with the weights of the twelfth as they had shipped, whose kernels are of 8 bits;
+what ships are the averaged weights of step 250, the best of the run.
 Needs: the run of `compact_companions.py` in runs/compact_companions, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.
 Score: see docs/compact.md.

@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks import leg, several
 from configs.choosing import CHOOSING
-from ranet_jax.data.clips import read_clip
+from ranet_jax.data.clips import Clip, read_clip
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 from ranet_jax.protocol import Protocol
@@ -18,11 +18,11 @@ from tests.colour_network import GREEN, ColourNetwork, mark, paint
 
 @pytest.fixture
 def davis(tmp_path):
-    """DAVIS's kept-out videos, of three frames in which a green object stands still."""
+    """DAVIS's kept-out videos, of twelve frames in which a green object stands still."""
     (tmp_path / "ImageSets/480p").mkdir(parents=True)
     for number, name in enumerate(CHOOSING):
         frame = paint((20, 80, 40 + 10 * number, 120, GREEN))
-        for index in range(3):
+        for index in range(12):
             for kind in ("JPEGImages", "Annotations"):
                 (tmp_path / kind / "480p" / name).mkdir(parents=True, exist_ok=True)
             Image.fromarray(frame).save(tmp_path / f"JPEGImages/480p/{name}/{index:05d}.png")
@@ -65,6 +65,7 @@ def test_a_leg_is_scored_by_the_mean_of_four_measures(call, davis, monkeypatch):
     assert min(means) > 0.9 and means[1] == means[2] == means[3]
     (mean,) = (line for line in lines if line.startswith("mean of four"))
     assert float(mean.split()[-1]) == pytest.approx(np.mean(means), abs=1e-3)
+    assert float(rows["both ways"][0]) > 0.9
     of_several = [float(rows[f"{count} objects"][0]) for count in (2, 3, 4)]
     assert lines[-1].startswith("several objects, mean: ")
     assert float(lines[-1].split()[-1]) == pytest.approx(np.mean(of_several), abs=1e-3)
@@ -73,6 +74,23 @@ def test_a_leg_is_scored_by_the_mean_of_four_measures(call, davis, monkeypatch):
 def test_a_leg_that_is_not_packed_is_refused(call, davis):
     with pytest.raises(InputError, match=r"not packed as what ships; make a file of it"):
         call(leg, davis, "--checkpoint", "runs/leg", protocol=Protocol())
+
+
+def test_a_clip_is_followed_both_ways_from_where_its_object_is_seen():
+    frames = [np.full((4, 4, 3), index, np.uint8) for index in range(8)]
+    masks = [np.full((4, 4), index != 2, np.uint8) for index in range(8)]  # hidden in frame 2
+    made = leg.turn_and_cut(Clip("a", frames, masks))
+    assert [[int(frame[0, 0, 0]) for frame in clip.frames] for clip in made] == [
+        [0, 1, 2, 3, 4, 5, 6, 7],
+        [4, 5, 6, 7],
+        [7, 6, 5, 4, 3, 2, 1, 0],
+        [5, 4, 3, 2, 1, 0],
+        [3, 2, 1, 0],
+    ]
+    for clip in made:
+        assert [int(mask[0, 0]) for mask in clip.masks] == [
+            int(frame[0, 0, 0] != 2) for frame in clip.frames
+        ]
 
 
 def test_objects_are_pasted_half_as_large_one_a_corner(davis):
@@ -87,4 +105,4 @@ def test_objects_are_pasted_half_as_large_one_a_corner(davis):
 def test_a_clip_of_which_a_mask_is_missing_is_not_paired_with_others(davis):
     (davis / f"JPEGImages/480p/{CHOOSING[0]}/00001.png").unlink()
     clip = read_clip(davis, CHOOSING[0])
-    assert len(clip.frames) == len(clip.masks) == 2
+    assert len(clip.frames) == len(clip.masks) == 11
