@@ -75,7 +75,8 @@ def app(checkpoint, tmp_path_factory):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said = process.stdout.readline()
+    network, said = process.stdout.readline(), process.stdout.readline()
+    assert network.startswith(f"network: {checkpoint}, canvas"), network
     assert said.startswith(f"open http://127.0.0.1:{port}/ in a browser"), said
     # All of 127.0.0.0/8 is this machine, and the page must listen at one address alone.
     with socket.socket() as other, pytest.raises(ConnectionRefusedError):

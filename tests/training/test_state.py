@@ -67,7 +67,7 @@ def start_from(monkeypatch, then, now):
     """The parameters a run starts with, those given to it by `init_from`, and newly drawn ones."""
     before, model = tiny(selection=then), tiny(selection=now)
     given = init_params(before, 5)
-    monkeypatch.setattr(training, "load_network", lambda _: Network(before, given, {}))
+    monkeypatch.setattr(training, "load_network", lambda _, **__: Network(before, given, {}))
     monkeypatch.setattr(training, "make_optimizer", lambda _: optax.identity())
     config = demo.get_config()
     config.init_from = "before"
