@@ -15,13 +15,15 @@ import numpy as np
 
 from benchmarks.bank import load_segmenter
 from benchmarks.machine import print_machine
-from benchmarks.several import make_clip, score_objects, score_together
+from benchmarks.several import make_clip, score_together
 from configs.choosing import CHOOSING
 from ranet_jax import Segmenter
 from ranet_jax.data.clips import Clip, read_clips
 from ranet_jax.errors import InputError, run_command
+from ranet_jax.evaluation.metrics import average
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.online_learning import OnlineLearner
+from ranet_jax.training.validation import score_clip
 
 FRAMES, STEPS = 20, 20
 """Of each video in the measures of its beginning, and of online learning."""
@@ -30,18 +32,17 @@ STARTS = (0, 0.25, 0.5)
 """From where on a clip is followed, as a share of its frames, forward and backward."""
 
 
-def score_clip(segmenter: Segmenter, clip: Clip, learner: OnlineLearner | None = None) -> float:
+def find_score(segmenter: Segmenter, clip: Clip, learner: OnlineLearner | None = None) -> float:
     """The J&F of a clip of one object, followed from its first mask."""
     params = learner.learn(clip.frames[0], clip.masks[0]) if learner else None
-    tracker = segmenter.start(clip.frames[0], clip.masks[0], params)
-    return score_objects([clip.masks[0], *map(tracker.step, clip.frames[1:])], clip.masks)
+    return average(score_clip(segmenter, clip, params))["J&F-Mean"]
 
 
 def score_clips(
     title: str, segmenter: Segmenter, clips: list[Clip], learner: OnlineLearner | None = None
 ) -> float:
     """Scores clips of one object, prints the J&F of each, and gives their mean."""
-    scores = [score_clip(segmenter, clip, learner) for clip in clips]
+    scores = [find_score(segmenter, clip, learner) for clip in clips]
     mean = float(np.mean(scores))
     print_row(title, mean, scores)
     return mean
@@ -89,7 +90,7 @@ def main() -> None:
     ]
     print(f"mean of four: {np.mean(means):.3f}")
     ways = [
-        float(np.mean([score_clip(segmenter, one) for one in turn_and_cut(clip)])) for clip in clips
+        float(np.mean([find_score(segmenter, one) for one in turn_and_cut(clip)])) for clip in clips
     ]
     print_row("both ways", float(np.mean(ways)), ways)
     several = []

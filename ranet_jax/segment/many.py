@@ -181,7 +181,7 @@ def find_unusable(entries: Sequence[Entry], check: Callable[[Entry], None]) -> d
     """
     failures = {}
     for entry in entries:
-        if reason := _try(lambda entry=entry: check(entry)):
+        if reason := _try(check, entry):
             failures[entry.name] = reason
             print(f"{entry.name} is left out: {reason}", flush=True)
     if failures and len(failures) == len(entries):
@@ -211,7 +211,7 @@ def run_all(
     for entry in entries:
         if entry.name not in failures:
             print(f"--- {entry.name}")
-            if reason := _try(lambda entry=entry: run_one(entry)):
+            if reason := _try(run_one, entry):
                 failures[entry.name] = reason
     lines = done | failures
     print("---", *(f"{entry.name}: {lines[entry.name]}" for entry in entries), sep="\n")
@@ -223,10 +223,10 @@ def run_all(
         )
 
 
-def _try(work: Callable[[], None]) -> str | None:
+def _try(work: Callable[[Entry], None], entry: Entry) -> str | None:
     """Does something for one video; gives why it could not be done, None where it could."""
     try:
-        work()
+        work(entry)
     except (InputError, OSError) as error:
         reason = find_reason(error)
         if reason is None:

@@ -8,7 +8,7 @@ import ml_collections
 
 from ranet_jax.data.clips import Clip, generate_clips, read_clips
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation.metrics import average
+from ranet_jax.evaluation.metrics import Scores, average
 from ranet_jax.evaluation.scoring import score_sequence
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.segmenter import Segmenter
@@ -71,8 +71,17 @@ class Validator:
         return {name: measures[f"{name}-Mean"] for name in ("J&F", "J", "F")}
 
 
-def score_clip(segmenter: Segmenter, clip: Clip) -> list:
-    """Segments a clip from its first mask and scores it; see `scoring.score_sequence`."""
-    tracker = segmenter.start(clip.frames[0], clip.masks[0])
+def score_clip(segmenter: Segmenter, clip: Clip, params: Any = None) -> list[Scores]:
+    """Segments a clip from its first mask and scores it; see `scoring.score_sequence`.
+
+    Args:
+        segmenter: the network.
+        clip: with all of its masks.
+        params: for this clip alone, see `Segmenter.start`.
+
+    Returns:
+        The scores of its objects.
+    """
+    tracker = segmenter.start(clip.frames[0], clip.masks[0], params)
     predictions = [clip.masks[0], *map(tracker.step, clip.frames[1:])]
     return score_sequence(predictions, clip.masks, clip.name)
