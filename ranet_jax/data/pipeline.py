@@ -65,7 +65,7 @@ def open_sets(
     """Opens training sets.
 
     Args:
-        weights: how often each set is drawn, by its name, which says its kind: a split of DAVIS
+        weights: how often each set is drawn, above 0, by its name, which says its kind: a split of DAVIS
             gives pairs of frames (stage 2), "generated" needs nothing prepared (the demo), and any
             other name gives pairs from single images (stage 1). All may be mixed in one run.
         data_dir: root of the prepared sets.
@@ -81,9 +81,6 @@ def open_sets(
         InputError: sets are not prepared, all of which are named, each with the command that does
             it; or nothing of one is left.
     """
-    if not weights or min(weights.values()) <= 0:
-        raise InputError("data.sets must name at least one set, each with a weight above 0")
-
     videos_of_all: set[str] = set()
 
     def open_set(name: str, weight: float) -> Set:

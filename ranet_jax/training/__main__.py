@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 from pathlib import Path
 
 from ranet_jax.errors import InputError, run_command
@@ -51,16 +52,45 @@ def find_recipe_file(arguments: list[str]) -> Path | None:
     return path
 
 
-def explain(error: Exception) -> str:
-    """Says what is wrong with a recipe or its fields, in place of what absl and the recipe say."""
-    text = " ".join(str(error.args[0] if error.args else error).split())
+def find_fault(error: BaseException, recipe: Path | None) -> tuple[BaseException, str]:
+    """Finds where a recipe's own Python went wrong.
+
+    Args:
+        error: what was raised while recipe and flags were read.
+        recipe: file of the recipe; None where none is given.
+
+    Returns:
+        The error as the recipe raised it, and file and line; where it was raised elsewhere, the
+        given error and an empty text.
+    """
     if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}: {error.msg}; mend the recipe"
+        return error, f"{error.filename}, line {error.lineno}"
+    raised: BaseException | None = error
+    while raised and recipe:  # ml_collections and absl raise others in its place
+        for frame in reversed(traceback.extract_tb(raised.__traceback__)):
+            file = Path(frame.filename)
+            # A recipe may be built on another one that lies beside it.
+            if file.suffix == ".py" and file.resolve().parent == recipe.resolve().parent:
+                return raised, f"{file}, line {frame.lineno}"
+        raised = raised.__cause__ or raised.__context__
+    return error, ""
+
+
+def explain(error: Exception, recipe: Path | None) -> str:
+    """Says what is wrong with a recipe or its fields, in place of what absl and the recipe say."""
+    fault, place = find_fault(error, recipe)
+    if isinstance(fault, SyntaxError):
+        return f"{place}: {fault.msg}; mend the recipe"
+    text = " ".join(str(fault.args[0] if fault.args else "").split())
+    start = place and f"{place}: "
     if match := re.search(r'Did you mean "(.+)" instead of "(.+)"', text):
-        return f"the recipe has no field {match[2]}; did you mean {match[1]}"
-    if isinstance(error, (KeyError, AttributeError)) and text.strip("'").isidentifier():
-        name = text.strip("'")
-        return f"the recipe has no field {name}; see configs/ for those there are"
+        return f"{start}the recipe has no field {match[2]}; did you mean {match[1]}"
+    name = text.strip("'\"")
+    if isinstance(fault, (KeyError, AttributeError)) and name.isidentifier():
+        return f"{start}the recipe has no field {name}; see configs/ for those there are"
+    if place:
+        said = text if " " in text else f"{type(fault).__name__} {text}"
+        return f"{place}: {said}; mend the recipe"
     if "get_config() takes 0 positional arguments" in text:
         return "this recipe has no variants; leave the colon and what follows it out"
     if "must have a value other than None" in text:
@@ -90,11 +120,10 @@ def main() -> None:
         try:
             rest = flags.FLAGS(arguments)
             list(config.value)  # a recipe that cannot be read complains only when it is used
-        except (
-            *(flags.Error, OSError, SyntaxError, ImportError),
-            *(AttributeError, KeyError, TypeError, ValueError),
-        ) as error:
-            raise InputError(explain(error)) from None
+        except InputError:
+            raise
+        except Exception as error:  # a recipe is Python, and may raise anything
+            raise InputError(explain(error, recipe)) from None
         return rest
 
     def train_recipe() -> None:

@@ -1,6 +1,5 @@
 """What a recipe says: checked, and turned into network, data and augmentation."""
 
-import math
 from pathlib import Path
 
 import ml_collections
@@ -9,42 +8,14 @@ from ranet_jax.data import pipeline
 from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.data.davis import SPLITS
+from ranet_jax.data.synthetic import GENERATED
 from ranet_jax.errors import InputError
-from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.ranet import NAMED_MODELS, RANet
 from ranet_jax.models.resnet import RESNET_BLOCKS
-from ranet_jax.slots import MAX_OBJECTS
 from ranet_jax.training import parallel
+from ranet_jax.training.fields import check_fields
 from ranet_jax.training.optimizer import make_schedule
 from ranet_jax.weights.network import check_canvas
-
-CHOICES = {
-    "model.name": (*(f"resnet{depth}" for depth in RESNET_BLOCKS), *NAMED_MODELS),
-    "model.ranking_rule": ("single", "multi"),
-    "model.selection": ("ranking", *ABLATIONS),
-    "model.activation": ("sigmoid", "softmax"),
-    # Not float64: parameters are float32, and gain nothing from a wider computation.
-    "precision": ("float32", "bfloat16"),
-    "validation.kind": ("davis", "generated"),
-}
-"""Fields that name one of a few things."""
-
-RANGES = {
-    "steps": (1, math.inf),
-    "batch_size": (1, math.inf),
-    "accumulate": (1, math.inf),
-    "log_every": (1, math.inf),
-    "save_every": (1, math.inf),
-    "sheet_every": (0, math.inf),
-    "keep": (1, math.inf),
-    "keep_best": (0, math.inf),
-    "data.workers": (0, math.inf),
-    "model.slots": (1, MAX_OBJECTS + 1),
-    "optimizer.learning_rate": (0, math.inf),
-    "optimizer.ema_decay": (0, 1),
-    "validation.every": (0, math.inf),
-}
-"""Fields that are numbers, and from where on and below what they may be."""
 
 MODEL_FIELDS = ("ranking_rule", "selection", "learned_scores", "use_previous", "activation")
 """Fields of the network that a recipe sets; all but the first are ablations of the paper."""
@@ -59,24 +30,7 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
     Raises:
         InputError: names the field and what it may be.
     """
-    for field, (least, below) in RANGES.items():
-        group, _, name = field.rpartition(".")
-        value = (config[group] if group else config)[name]
-        if not least <= value < below:
-            bound = f" and below {below:g}" if below < math.inf else ""
-            raise InputError(f"{field} is {value}; give a value from {least:g} on{bound}")
-    canvas = config.model.canvas
-    if len(canvas) != 2 or not all(isinstance(side, int) for side in canvas):
-        raise InputError(f"model.canvas is {canvas}; give height and width, such as (192, 352)")
-    choices = CHOICES
-    if config.validation.every and config.validation.kind == "davis":
-        scored = tuple(name for name, split in SPLITS.items() if split.scored)
-        choices = choices | {"validation.split": scored}
-    for field, known in choices.items():
-        group, _, name = field.rpartition(".")
-        value = (config[group] if group else config)[name]
-        if value not in known:
-            raise InputError(f"{field} {value!r} is none of {', '.join(known)}")
+    check_fields(config)
     for kind in ("augmentation", "video_augmentation"):
         pasted = config[kind].pasted_objects
         if config[kind].distractors < 1 and pasted >= config.model.slots:
@@ -84,6 +38,13 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
                 f"model.slots {config.model.slots} must be above {kind}.pasted_objects "
                 f"{pasted}: what objects are pasted onto has one of its own"
             )
+    later = config.augmentation.later_frames, config.video_augmentation.later_frames
+    is_video = [name in SPLITS or name == GENERATED for name in config.data.sets]
+    if later[0] != later[1] and any(is_video) and not all(is_video):
+        raise InputError(
+            f"augmentation.later_frames is {later[0]} and video_augmentation.later_frames "
+            f"{later[1]}; give both one value, because data.sets mixes images and videos in a batch"
+        )
     check_canvas(tuple(config.model.canvas))
     make_schedule(config)
     parallel.check_batch_size(config.batch_size, config.accumulate)
