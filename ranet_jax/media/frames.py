@@ -1,7 +1,8 @@
 """Frames one after another: what a video is here, whatever it is read from."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -54,6 +55,7 @@ class Video:
         time_base: seconds that all its frame times are multiples of.
         sound: where its sound is; None where there is none.
         pixel_aspect: width of a pixel by its height, as it is to be seen.
+        images: the files of its frames, where each is an image file; empty otherwise.
         has_end: False for a camera.
     """
 
@@ -68,6 +70,7 @@ class Video:
         time_base: Fraction | None = None,
         sound: Sound | None = None,
         pixel_aspect: Fraction = Fraction(1),
+        images: Sequence[Path] = (),
         release: Callable[[], None] | None = None,
     ) -> None:
         """Puts a video together; see `video.open_video`.
@@ -81,6 +84,7 @@ class Video:
             time_base: see above; one frame's duration if None.
             sound: see above.
             pixel_aspect: see above.
+            images: see above.
             release: gives a camera back; None for what is no camera.
         """
         self.name = name
@@ -90,6 +94,7 @@ class Video:
         self.time_base = time_base or 1 / frame_rate
         self.sound = sound
         self.pixel_aspect = pixel_aspect
+        self.images = images
         self.has_end = release is None
         self._read = read
         self._release = release

@@ -22,7 +22,8 @@ IMAGE_SUFFIXES = (
 )
 """Files that are images; whatever else lies in a folder is passed over."""
 
-_PASSED_OVER = (".avif", ".gif", ".heic", ".heif", ".jp2")  # images that are not read as frames
+OTHER_SUFFIXES = (".avif", ".gif", ".heic", ".heif", ".jp2")
+"""Files that are images, too, but are not read as frames."""
 
 
 def list_images(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> list[Path]:
@@ -75,7 +76,7 @@ def name_mixture(images: Iterable[Path], folder: Path) -> str | None:
     """
     kinds = sorted({path.suffix.lower() for path in images})
     others = sorted({path.suffix.lower() for path in folder.iterdir() if not is_hidden(path)})
-    passed = [one for one in others if one in _PASSED_OVER]
+    passed = [one for one in others if one in OTHER_SUFFIXES]
     mixed = f"has {', '.join(kinds)}, all of which are frames" if len(kinds) > 1 else ""
     over = f"has {', '.join(passed)}, which are passed over" if passed else ""
     if not mixed and not over:

@@ -4,7 +4,9 @@ Where each object was seen, and which frames need a look.
 """
 
 import csv
-from collections.abc import Collection, Iterable
+import heapq
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -115,27 +117,28 @@ def _write(file: TextIO, rows: Iterable[Confidence], *, with_head: bool) -> None
         writer.writerow([row.frame, row.name, row.id, f"{row.mean:.4f}", row.area, found])
 
 
-def read_confidence(path: Path) -> list[Confidence]:
+def read_confidence(path: Path) -> Iterator[Confidence]:
     """Reads a file back, but for a last row that a killed run left unfinished.
+
+    A row at a time: those of a long video would be too many to hold.
 
     Args:
         path: of the file; need not exist.
 
-    Returns:
+    Yields:
         The rows in their order.
     """
     if not path.exists():
-        return []
+        return
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = [row for row in csv.reader(file) if len(row) == len(_COLUMNS)][1:]
-    return [
-        Confidence(int(frame), name, int(one), float(mean), int(area))
-        for frame, name, one, mean, area, found in rows
-        if found in ("yes", "no")
-    ]
+        for row in csv.reader(file):
+            # Neither the head nor an unfinished row ends so.
+            if len(row) == len(_COLUMNS) and row[-1] in ("yes", "no"):
+                frame, name, one, mean, area, _ = row
+                yield Confidence(int(frame), name, int(one), float(mean), int(area))
 
 
-def find_sightings(rows: Collection[Confidence]) -> dict[int, Sighting]:
+def find_sightings(rows: Iterable[Confidence]) -> dict[int, Sighting]:
     """Finds where each object was seen.
 
     Args:
@@ -144,13 +147,18 @@ def find_sightings(rows: Collection[Confidence]) -> dict[int, Sighting]:
     Returns:
         What was seen of each object, by its id, ascending.
     """
-    newest = max((row.frame for row in rows), default=0)
-    lost = {row.id for row in rows if row.frame == newest and not row.is_found}
-    frames: dict[int, list[int]] = {}
+    seen: dict[int, tuple[int, int]] = {}  # in how many frames, and the last of them
+    followed: dict[int, int] = {}  # the last frame in which it was looked for
+    newest = 0
     for row in rows:
+        newest = followed[row.id] = row.frame
         if row.is_found:
-            frames.setdefault(row.id, []).append(row.frame)
-    return {one: Sighting(len(seen), seen[-1], one in lost) for one, seen in sorted(frames.items())}
+            count, _ = seen.get(row.id, (0, 0))
+            seen[row.id] = count + 1, row.frame
+    return {
+        one: Sighting(count, last, is_lost=last < followed[one] == newest)
+        for one, (count, last) in sorted(seen.items())
+    }
 
 
 def find_doubtful(rows: Iterable[Confidence]) -> list[Confidence]:
@@ -165,14 +173,28 @@ def find_doubtful(rows: Iterable[Confidence]) -> list[Confidence]:
         The least certain object of each such frame, the least certain first; those whose mask was
         given are not among them.
     """
-    candidates: list[Confidence] = []
-    was_found: dict[int, bool] = {}
-    for row in rows:
-        if row.mean < 1 and (row.is_found or was_found.get(row.id, True)):
-            candidates.append(row)
-        was_found[row.id] = row.is_found
     chosen: list[Confidence] = []
-    for row in sorted(candidates, key=lambda row: (row.mean if row.is_found else -1.0, row.frame)):
+    # A frame that is chosen rules out those close to it, so that no more of them can be needed.
+    needed = _MOST * (2 * _APART - 1)
+    for row in heapq.nsmallest(needed, _find_least(rows), key=_rank):
         if len(chosen) < _MOST and all(abs(row.frame - one.frame) >= _APART for one in chosen):
             chosen.append(row)
     return chosen
+
+
+def _rank(row: Confidence) -> tuple[float, int]:
+    """What to sort by: the least certain first, and those no longer found before them."""
+    return row.mean if row.is_found else -1.0, row.frame
+
+
+def _find_least(rows: Iterable[Confidence]) -> Iterator[Confidence]:
+    """Gives the least certain object of each frame that has one to look at."""
+    was_found: dict[int, bool] = {}
+    for _, of_frame in groupby(rows, key=lambda row: row.frame):
+        candidates = []
+        for row in of_frame:
+            if row.mean < 1 and (row.is_found or was_found.get(row.id, True)):
+                candidates.append(row)
+            was_found[row.id] = row.is_found
+        if candidates:
+            yield min(candidates, key=_rank)

@@ -1,5 +1,6 @@
 """Segmenting a video into a folder: what `ranet_jax.segment` and the page run."""
 
+import functools
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
@@ -85,8 +86,8 @@ def segment_video(
             and `files.lock_folder` for one that others may write into.
         replacing: the frames of those masks that are the whole truth from there on; see
             `Tracker.mark`. The result of such a frame is the mask itself.
-        overwrite: remove the results that `out` already holds, once all that could be refused was
-            looked at.
+        overwrite: remove the results that `out` already holds, once the first frame that takes
+            their place is segmented.
         resume: go on after the frames that `out` already holds. In the end it holds what a run
             that was never interrupted leaves, as far as the device computes the same from the same:
             bit for bit on a CPU; on others it was not tried.
@@ -104,12 +105,10 @@ def segment_video(
     """
     check_masks(masks, video.size)
     before = _read_totals(segmenter, learner)
-    if overwrite:
-        compile_for_masks(segmenter, learner, masks, replacing)
-        remove_results(out)
     settings = describe_run(segmenter, learner, video.size)
     marks = describe_masks(masks, replacing)
-    results = Results(out, settings, marks, resume=resume)
+    clear = functools.partial(remove_results, out) if overwrite else None
+    results = Results(out, settings, marks, resume=resume, clear=clear)
     if max_frames is not None and max_frames < results.finished:
         raise InputError(
             f"{out} holds {results.finished} finished frames, more than the {max_frames} to stop "
@@ -125,7 +124,7 @@ def segment_video(
             f"{error.filename or out}: {error.strerror or error}; {results.finished} finished "
             f"frames are kept, and --resume goes on with them"
         ) from None
-    sightings = find_sightings(results.confidence)
+    sightings = find_sightings(results.read_confidence())
     for one, sighting in sightings.items():
         if sighting.is_lost:
             remark(
@@ -150,7 +149,7 @@ def segment_video(
         learning_seconds=learning,
         learning_compile_seconds=compiling_learning,
         sightings=sightings,
-        doubtful=find_doubtful(results.confidence),
+        doubtful=find_doubtful(results.read_confidence()),
     )
 
 

@@ -142,7 +142,7 @@ def follow(
             mask = given.astype(np.uint8)
             tracker.mark(frame.image, mask)
         elif index < resumed:
-            mask = results.read_mask(frame.name)
+            mask = results.read_mask(frame.name, frame.image.shape[:2])
             if given is not None:
                 # A look is cut to the box of all objects, so they must be where they were.
                 tracker.restore({"labels": results.read_labels(index - 1)})

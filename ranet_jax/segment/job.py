@@ -55,7 +55,13 @@ def check_job(job: Job) -> None:
         InputError: the video cannot be opened, its masks are not of it, or its folder has others.
     """
     with _open(job):
-        check_folder(job.out, overwrite=job.overwrite, resume=job.resume)
+        _check_folder(job)
+
+
+def _check_folder(job: Job) -> None:
+    """Refuses a folder in which something of the user's would be lost."""
+    given = job.mask_paths.values()
+    check_folder(job.out, overwrite=job.overwrite, resume=job.resume, given=given)
 
 
 @contextmanager
@@ -78,6 +84,12 @@ def _open(job: Job) -> Iterator[tuple[Video, dict[int, UserMask]]]:
                 f"{video.name} has {video.frame_count} frames, so that there is no frame {last} to "
                 "give a mask for; the first frame is number 0"
             )
+        for path in job.mask_paths.values():
+            if any(path.samefile(image) for image in video.images):
+                raise InputError(
+                    f"{path} is a mask, and would be a frame of {video.name} as well; move it to "
+                    "another folder"
+                )
         yield video, read_user_masks(job.mask_paths, video.size, resize=job.resize_masks)
 
 
@@ -96,11 +108,11 @@ def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Ou
         InputError: as the parts do; another program that writes into the folder is named.
     """
     with _open(job) as (video, masks), lock_folder(job.out):
-        check_folder(job.out, overwrite=job.overwrite, resume=job.resume)
+        _check_folder(job)
         height, width = video.size
         length = f"{video.frame_count} frames" if video.frame_count else "length unknown"
         print(f"{video.name}: {width} x {height}, {float(video.frame_rate):.5g} fps, {length}")
-        print_masks(job.mask_paths, masks, job.replacing)
+        print_masks(job.mask_paths, masks, job.replacing, video.images)
         if learner:
             print(
                 f"online learning: {learner.steps} steps on the first frame, before the "

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ranet_jax.errors import InputError, find_reason
-from ranet_jax.media.listing import is_hidden, read_text
+from ranet_jax.media.listing import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_hidden, read_text
 from ranet_jax.remarks import remark
 
 _COLUMNS = ("video", "mask")  # of a list; some have "frame" as well
+
+_BESIDE = (".csv", ".json", ".log", ".lrv", ".md", ".psd", ".srt", ".thm", ".txt", ".xcf", ".xml")
+"""What cameras, people and paint programs leave beside videos, and is none."""
 
 
 class Entry(NamedTuple):
@@ -119,11 +122,11 @@ def pair_folders(videos: Path, masks: Path) -> list[Entry]:
     for folder in (videos, masks):
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder; --masks takes one, and a folder of videos")
-    named = [(_name_video(path), path) for path in sorted(videos.iterdir()) if not is_hidden(path)]
+    named = [(_name_video(path), path) for path in _list_videos(videos)]
     names = {name for name, _ in named}
     images: dict[str, Path] = {}
     for image in sorted(masks.iterdir()):
-        if not is_hidden(image):
+        if _is_image(image):
             if image.stem in images:
                 raise InputError(f"{image} and {images[image.stem]} are masks of one video")
             images[image.stem] = image
@@ -134,6 +137,23 @@ def pair_folders(videos: Path, masks: Path) -> list[Entry]:
         remark(f"{len(alone)} videos or masks have no partner and are left out: {some}")
     entries = [Entry(name, str(path), {0: images[name]}) for name, path in named if name in images]
     return _check_entries(entries, videos)
+
+
+def _list_videos(folder: Path) -> list[Path]:
+    """What may be a video in a folder: an image is none if something else has its name."""
+    paths = [
+        path
+        for path in sorted(folder.iterdir())
+        if not is_hidden(path) and path.suffix.lower() not in _BESIDE
+    ]
+    names = {_name_video(path) for path in paths if not _is_image(path)}
+    return [path for path in paths if not (_is_image(path) and path.stem in names)]
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file is an image by its name; an animation is one, too."""
+    is_one = path.suffix.lower() in IMAGE_SUFFIXES + OTHER_SUFFIXES
+    return is_one and not is_hidden(path) and not path.is_dir()
 
 
 def _find_video(folder: Path, video: str) -> tuple[str, str]:

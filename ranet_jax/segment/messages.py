@@ -1,6 +1,7 @@
 """What the command says of masks before it begins, and of results at its end."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -18,8 +19,17 @@ from ranet_jax.segment.user_masks import UserMask
 from ranet_jax.segmenter import Segmenter
 
 
+def name_frame(index: int, name: str) -> str:
+    """Calls a frame by its number, and by its name where that ends in another number or none."""
+    numbers = re.findall("[0-9]+", name)
+    return str(index) if numbers and int(numbers[-1]) == index else f"{index} named {name}"
+
+
 def print_masks(
-    paths: Mapping[int, Path], masks: Mapping[int, UserMask], replacing: Collection[int]
+    paths: Mapping[int, Path],
+    masks: Mapping[int, UserMask],
+    replacing: Collection[int],
+    images: Sequence[Path],
 ) -> None:
     """Prints what each value or colour of each mask was taken for.
 
@@ -27,16 +37,18 @@ def print_masks(
         paths: file of each mask by frame index.
         masks: what was read from it, likewise, ascending.
         replacing: the frames of those that replace what is followed.
+        images: of the video, where each frame is an image file.
     """
     table = Table("Frame", "Mask", "In the file", "Object", "In the overlay", "Pixels")
     followed: set[int] = set()
     ends = []
     for index, (labels, ids) in masks.items():
         known = set() if index in replacing else followed
+        frame = name_frame(index, images[index].stem) if images else str(index)
         for number, (value, one) in enumerate(ids.items()):
             swatch = f"{value} [on {value}]    [/]" if value.startswith("#") else value
             # A Text, because a name may look like markup.
-            place = ("", "") if number else (str(index), Text(paths[index].name))
+            place = ("", "") if number else (Text(frame), Text(paths[index].name))
             who = f"{one}, a new look" if one in known else str(one)
             painted = "#{:02x}{:02x}{:02x}".format(*PALETTE[3 * one : 3 * one + 3])
             painted = f"{painted} [on {painted}]    [/]"
@@ -67,7 +79,7 @@ def print_summary(
     Console().print(table)
     if outcome.doubtful:
         frames = [
-            f"{one.frame} (object {one.id}, "
+            f"{name_frame(one.frame, one.name)} (object {one.id}, "
             + (f"{one.mean:.2f})" if one.is_found else "no longer found)")
             for one in outcome.doubtful
         ]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.files import replace_file
 from ranet_jax.media.images import open_image
 from ranet_jax.media.masks import write_mask
+from ranet_jax.media.palette import is_davis
 from ranet_jax.remarks import remark
 from ranet_jax.segment.confidence import (
     CONFIDENCE,
@@ -43,7 +44,6 @@ class Results:
         folder: where they are.
         finished: number of finished frames.
         saved: by `Tracker.save` after the last of them; None if there are none.
-        confidence: of the objects in all of them.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Results:
         marks: Mapping[int, int | str],
         *,
         resume: bool,
+        clear: Callable[[], None] | None = None,
     ) -> None:
         """Begins a folder, or goes on with one.
 
@@ -63,6 +64,8 @@ class Results:
             resume: whether frames that are in the folder are kept: those before the first mask
                 that is new or another one than before. The others are removed when the first that
                 takes their place is written.
+            clear: removes the results that are in the folder, when the first that takes their
+                place is written; None where there are none, or they are kept.
 
         Raises:
             InputError: there are results in the folder and they are not to be kept, or they are
@@ -74,18 +77,22 @@ class Results:
         self._video: list[object] | None = None
         self.finished = 0
         self.saved: Mapping[str, np.ndarray] | None = None
-        self.confidence: list[Confidence] = []
+        self._clear = clear
         self._is_writing = False
         self._outdated: set[str] = set()  # names of frames that are to be removed
-        if not resume and (folder / WRITTEN).exists():
+        if not (resume or clear) and (folder / WRITTEN).exists():
             raise InputError(f"{folder} holds results; give --resume, --overwrite or another --out")
         if resume and (folder / STATE).exists():
             self._read_state()
         if resume and not self.finished and self.saved is None:
             remark(f"{folder} has no finished frame to go on after; begins with the first")
-        (folder / WRITTEN).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "masks").mkdir(exist_ok=True)
-        self._note(folder / OVERLAY, folder / CONFIDENCE)
+        self._make_folders()
+
+    def _make_folders(self) -> None:
+        """Makes the folders that every run writes into, and notes the files that it does."""
+        (self.folder / WRITTEN).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / "masks").mkdir(exist_ok=True)
+        self._note(self.folder / OVERLAY, self.folder / CONFIDENCE)
 
     def _read_state(self) -> None:
         """Reads how far the results have come, and checks that the same run goes on."""
@@ -112,12 +119,15 @@ class Results:
                 "with the same ones, or start anew with --overwrite"
             )
         self._video = known["video"]
-        self.confidence = read_confidence(self.folder / CONFIDENCE)
         if changed is not None:
             for index in missing:
                 remark(f"{self.folder}: the mask of frame {index} is not given now, and left out")
             self._go_back(changed)
-        self.confidence = [row for row in self.confidence if row.frame < self.finished]
+
+    def read_confidence(self) -> Iterator[Confidence]:
+        """Reads how sure the network was of each object in the finished frames, a row at a time."""
+        rows = read_confidence(self.folder / CONFIDENCE)
+        return (row for row in rows if row.frame < self.finished)
 
     def _go_back(self, index: int) -> None:
         """Takes the frames before one as finished, and no others.
@@ -136,7 +146,8 @@ class Results:
             f"{self.folder}: goes on from frame {index}, whose mask is new; the {index} frames "
             f"before it are kept, {self.finished - index} from there on give way to new ones"
         )
-        self._outdated = {row.name for row in self.confidence if row.frame >= index}
+        rows = read_confidence(self.folder / CONFIDENCE)
+        self._outdated = {row.name for row in rows if row.frame >= index}
         self.finished, self.saved = index, {"labels": self.read_labels(index - 1)}
 
     def _remove_outdated(self) -> None:
@@ -189,8 +200,12 @@ class Results:
             raise RuntimeError(f"frame {index} cannot be written after {self.finished} frames")
         if self._outdated:  # before their confidence goes: all frames that count have theirs
             self._remove_outdated()
-        if not self._is_writing:  # what a killed run has written beyond the finished frames goes
-            write_confidence(self.folder / CONFIDENCE, self.confidence)
+        if not self._is_writing:
+            if self._clear:
+                self._clear()
+                self._make_folders()
+            # What a killed run has written beyond the finished frames goes.
+            write_confidence(self.folder / CONFIDENCE, self.read_confidence())
             self._is_writing = True
         grey = {
             self.folder / "probabilities" / str(one) / f"{name}.png": image
@@ -210,7 +225,6 @@ class Results:
         append_confidence(self.folder / CONFIDENCE, confidence)
         self._save(index + 1, saved)
         self.finished, self.saved = index + 1, saved
-        self.confidence += confidence
 
     def _save(self, finished: int, saved: Mapping[str, np.ndarray]) -> None:
         """Notes how many frames are finished, and what it takes to go on after them."""
@@ -219,16 +233,26 @@ class Results:
         with replace_file(self.folder / STATE) as unfinished:
             np.savez_compressed(unfinished, **state)
 
-    def read_mask(self, name: str) -> np.ndarray:
+    def read_mask(self, name: str, size: tuple[int, ...]) -> np.ndarray:
         """Reads the mask of a finished frame.
 
         Args:
             name: of the frame.
+            size: its height and width.
 
         Returns:
             Ids, uint8 [h, w].
+
+        Raises:
+            InputError: another program has written it anew since, so that its ids may be others.
         """
-        return np.asarray(open_image(self._mask_path(name)))
+        image = open_image(self._mask_path(name))
+        if image.size != size[::-1] or not is_davis(image):
+            raise InputError(
+                f"{self._mask_path(name)} was saved by another program, and its ids may be others; "
+                "to correct it give a copy with --replace or --mask, or start anew with --overwrite"
+            )
+        return np.asarray(image)
 
     def read_labels(self, index: int) -> np.ndarray:
         """Reads `Tracker.labels` of a finished frame, uint8 on the frame canvas."""

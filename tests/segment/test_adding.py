@@ -263,11 +263,11 @@ def test_a_file_that_a_kill_left_unfinished(tmp_path):
     (tmp_path / "a.csv").write_text(
         "frame,name,object,confidence,area,found\n0,a,1,1.0000,7,yes\n1,b,1,0.0000,0,no\n2,c,1,0.3"
     )
-    assert read_confidence(tmp_path / "a.csv") == [
+    assert list(read_confidence(tmp_path / "a.csv")) == [
         Confidence(0, "a", 1, 1.0, 7),
         Confidence(1, "b", 1, 0.0, 0),
     ]
-    assert read_confidence(tmp_path / "none.csv") == []
+    assert list(read_confidence(tmp_path / "none.csv")) == []
 
 
 @pytest.fixture
