@@ -1,14 +1,11 @@
 """Masks in every form that paint programs write."""
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.media.masks import read_davis_mask, write_mask
+from ranet_jax.media.masks import write_mask
 from ranet_jax.media.palette import PALETTE
 from ranet_jax.segment.user_masks import read_user_masks
 
@@ -91,27 +88,6 @@ def test_a_palette_without_black(tmp_path, labels, capsys):
     image.save(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"a\.png has a palette .*may be an object or the backgr"):
         read(tmp_path / "a.png")
-
-
-@pytest.mark.parametrize("bits", [2, 4])
-def test_grey_values_of_few_bits_are_ids(tmp_path, labels, bits):
-    """Pillow does not write them, and stretches them when it reads them."""
-    labels = np.where(labels, labels + 1, 0).astype(np.uint8)  # 2 and 3, the largest of two bits
-    h, w = labels.shape
-    packed = np.zeros((h, w * bits // 8), np.uint8)
-    for place in range(8 // bits):
-        packed |= labels[:, place :: 8 // bits] << (8 - bits * (place + 1))
-    lines = np.insert(packed, 0, 0, axis=1).tobytes()  # each with its filter, none
-
-    def chunk(name, content):
-        whole = name + content
-        return struct.pack(">I", len(content)) + whole + struct.pack(">I", zlib.crc32(whole))
-
-    head = struct.pack(">IIBBBBB", w, h, bits, 0, 0, 0, 0)
-    content = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
-    np.testing.assert_array_equal(read(tmp_path / "a.png").labels, labels)
-    np.testing.assert_array_equal(read_davis_mask(tmp_path / "a.png"), labels)
 
 
 def test_a_background_that_is_not_0(tmp_path, labels, capsys):
@@ -342,6 +318,38 @@ def test_size(tmp_path, labels):
     with pytest.raises(InputError, match=r"mask\.png is 180 x 80 .* 60 x 40.*--resize-mask"):
         read(path)
     np.testing.assert_array_equal(read(path, resize=True).labels, labels)
+
+
+def test_an_object_that_vanishes_when_its_mask_is_resized(tmp_path, labels):
+    large = np.kron(labels, np.ones((10, 10), np.uint8))
+    large[3:6, 2:5] = 7
+    path = save(tmp_path, large)
+    message = r"mask\.png is 600 x 400 and loses its object 7, .*too small, .* 60 x 40; draw it"
+    with pytest.raises(InputError, match=message):
+        read(path, resize=True)
+    path = save(tmp_path, paint((large > 0).astype(int) + (large == 7), [0, 9, 255] * np.eye(3)))
+    with pytest.raises(InputError, match=r"loses its object #0000ff, which"):
+        read(path, resize=True)
+    full = np.where(np.kron(labels, np.ones((10, 10))) == 1, 1, 2).astype(np.uint8)
+    full[0, 0] = 0  # that no background is left is no loss
+    assert set(np.unique(read(save(tmp_path, full), resize=True).labels)) == {1, 2}
+
+
+def test_a_mask_of_another_shape_than_the_frames(tmp_path, labels, capsys):
+    for factors in ((2, 2), (1, 1)):
+        large = np.kron(labels, np.ones(factors, np.uint8))[:-1]  # a row less is rounding
+        read(save(tmp_path, large), resize=True)
+    assert capsys.readouterr().err == ""
+    square = save(tmp_path, np.kron(labels, np.ones((3, 2), np.uint8)), "square.png")
+    read(square, resize=True)
+    line = "square.png is 120 x 120, another shape than the frames' 60 x 40, and was stretched"
+    assert line in capsys.readouterr().err
+    stands = save(tmp_path, np.kron(labels.T, np.ones((9, 9), np.uint8)), "stands.png")
+    with pytest.raises(
+        InputError, match=r"stands\.png is 360 x 540 but the frames are 60 x 40: on"
+    ):
+        read(stands, resize=True)
+    assert capsys.readouterr().err == ""
 
 
 def test_smoothed_edges_are_refused_with_their_number(tmp_path):

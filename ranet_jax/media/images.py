@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ranet_jax.errors import InputError
 
@@ -14,7 +14,7 @@ _DAMAGE = (SyntaxError, ValueError, EOFError, OverflowError, struct.error)
 _BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
 _ORIENTATION, _LYING = 274, (5, 6, 7, 8)  # a tag of EXIF, and its values for a quarter turn
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF")
-_STRETCHED = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey values of few bits
+_LARGEST = {"L;2": 3, "L;4": 15}  # grey values of few bits, which Pillow stretches to white
 
 
 class Depth(NamedTuple):
@@ -24,13 +24,14 @@ class Depth(NamedTuple):
         bits: of a value, where there are more than 8.
         white: the value of white; 0 where the file does not say.
         is_reduced: whether Pillow has dropped the lower 8 of 16 bits.
-        step: what Pillow has made of 1, where a grey value has 2 or 4 bits; otherwise 1.
+        largest: the value that Pillow has stretched to white, 255 or 65535; 0 where it has left
+            values as they are.
     """
 
     bits: int
     white: int
     is_reduced: bool
-    step: int
+    largest: int
 
 
 def open_image(path: Path | BinaryIO) -> Image.Image:
@@ -52,6 +53,7 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
         image = Image.open(path)
         # Pillow reduces 16-bit colours without a word.
         raw = " ".join(str(tile.args) for tile in image.tile)
+        largest = _read_largest(image)
         pictures = getattr(image, "n_frames", 1)
         image.load()
         image.info["pictures"] = pictures
@@ -77,15 +79,28 @@ def open_image(path: Path | BinaryIO) -> Image.Image:
         raise InputError(f"{path} cannot be read as an image ({error}); copy it again") from None
     tags = getattr(image, "tag_v2", {})
     upright = _turn(image)
+    if "LA;16" in raw:  # Pillow makes colours of grey and alpha of 16 bits
+        upright = upright.convert("LA")
     # What a turned copy has lost.
     upright.format = image.format
     upright.info["depth"] = Depth(
         _first(tags.get(_BITS_PER_SAMPLE, 16)),
         _first(tags.get(_MAX_SAMPLE_VALUE, 0)),
         ";16" in raw,
-        next((step for mode, step in _STRETCHED.items() if mode in raw), 1),
+        largest,
     )
     return upright
+
+
+def _read_largest(image: ImageFile.ImageFile) -> int:
+    """The value that Pillow stretches to white when it loads an image; see `Depth`."""
+    for tile in image.tile:
+        if tile.codec_name.startswith("ppm") and isinstance(tile.args, tuple):
+            return tile.args[-1]  # of the header
+        for mode, largest in _LARGEST.items():
+            if mode in str(tile.args):
+                return largest
+    return 0
 
 
 def read_size(path: Path) -> tuple[int, int] | None:

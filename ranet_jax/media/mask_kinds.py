@@ -7,7 +7,9 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import convert_colours, find_white, is_lossy
+from ranet_jax.media.mask_depth import refuse_reduced, unstretch
 from ranet_jax.media.palette import find_background, is_davis, pack, read_palette
+from ranet_jax.media.rebuilt_palettes import DAVIS, find_davis_ids, list_colours
 from ranet_jax.media.rims import FEW, Settled, is_smoothed, settle_rims
 
 VOID = 255
@@ -31,6 +33,7 @@ class Mask(NamedTuple):
         white: the value that is object 1 in black and white; otherwise 0.
         is_lossy: whether its colours may differ a little from those that were saved.
         remarks: what was guessed, a line each.
+        colours: of a palette the ids and their colours; see `list_colours`.
     """
 
     labels: np.ndarray
@@ -38,6 +41,7 @@ class Mask(NamedTuple):
     white: int = 0
     is_lossy: bool = False
     remarks: tuple[str, ...] = ()
+    colours: tuple[tuple[int, int], ...] = ()
 
 
 def decode_kind(image: Image.Image, name: str) -> Mask:
@@ -101,13 +105,16 @@ def _decode_grey(image: Image.Image, name: str) -> Mask:
             raise _out_of_range(name, float(extreme))
     alpha = _read_alpha(image)
     values = np.where(alpha == 0, 0, values).astype(np.int32)
+    refuse_reduced(image, values, name)
     if not values.any() and (alpha == 0).any():
         return _decode_alpha(alpha, name)
     lossy = is_lossy(image)
-    step = image.info["depth"].step
-    if step > 1 and (values % 255).any():  # else black and white
-        values = values // step
+    values, moved = unstretch(image, values), 0
+    if _is_soft(alpha):  # a soft brush on nothing, which is of one grey to its rim
+        there = _settle(alpha[..., None].astype(np.int32), name, "degrees of opacity")
+        values, moved = np.where(there.pixels[..., 0] > 0, values, 0), there.moved
     settled = _settle(values[..., None], name, "grey values", lossy=lossy)
+    settled = settled._replace(moved=settled.moved + moved)
     labels, remarks = settled.pixels[..., 0], _describe_moved(settled, name)
     found = _list(labels)
     if lossy and len(found) > 1:
@@ -146,14 +153,22 @@ def _decode_palette(image: Image.Image, name: str) -> Mask:
     remarks = (background.remark,) if background.remark else ()
     if not background.is_index:
         return _decode_colours(image, name, remarks)
+    palette, by_davis = read_palette(image), is_davis(image)
+    if not by_davis and not remarks:
+        ids = find_davis_ids(image, indices, hidden)
+        if ids is not None:
+            indices, palette, by_davis = ids[indices], DAVIS.copy(), True
+            remarks = (
+                f"{name} has DAVIS's colours in another order, as programs store them that make a "
+                "palette anew; the colours were taken for DAVIS's ids",
+            )
     indices = np.where(hidden, 0, indices)
     used = np.unique(indices)
-    palette = read_palette(image)
     palette[0] = 0
-    if is_davis(image) and not is_smoothed(indices):
+    if by_davis and not is_smoothed(indices):
         settled = Settled(indices[..., None], 0)  # surely ids, down to objects of a pixel
         labels = indices
-    elif is_davis(image) or np.unique(pack(palette[used])).size < used.size:
+    elif by_davis or np.unique(pack(palette[used])).size < used.size:
         settled = _settle(indices[..., None], name, "palette entries")
         labels = settled.pixels[..., 0]
     else:
@@ -164,9 +179,11 @@ def _decode_palette(image: Image.Image, name: str) -> Mask:
         labels = used[place][np.searchsorted(pack(palette[used])[place], pack(settled.pixels))]
     remarks += _describe_moved(settled, name)
     found = _list(labels)
-    if found == [VOID] and not is_davis(image):  # black and white, saved with a palette
+    if found == [VOID] and not by_davis:  # black and white, saved with a palette
         return Mask((labels > 0).astype(np.int32), "black and white", VOID, False, remarks)
-    return Mask(labels, "palette", remarks=remarks + _describe_void(labels, found, name))
+    remarks += _describe_void(labels, found, name)
+    colours = list_colours(image, [one for one in found if one != VOID], palette)
+    return Mask(labels, "palette", remarks=remarks, colours=colours)
 
 
 def _decode_colours(image: Image.Image, name: str, remarks: tuple[str, ...] = ()) -> Mask:
@@ -174,11 +191,11 @@ def _decode_colours(image: Image.Image, name: str, remarks: tuple[str, ...] = ()
     alpha = _read_alpha(image)
     colours = convert_colours(image, name).astype(np.int32)
     colours[alpha == 0] = 0
+    refuse_reduced(image, colours, name)
     if not colours.any() and (alpha == 0).any():
         return _decode_alpha(alpha, name, remarks)
     lossy = is_lossy(image)
-    soft_alpha = np.unique(alpha[(alpha > 0) & (alpha < 255)]).size > 2
-    if soft_alpha:  # a soft brush on nothing: as it looks on black
+    if _is_soft(alpha):  # a soft brush on nothing: as it looks on black
         alpha = alpha[..., None].astype(np.int32)
         pixels = np.concatenate([(colours * alpha + 127) // 255, alpha], axis=-1)
         settled = _settle(pixels, name, "colours", lossy=lossy)
@@ -208,6 +225,11 @@ def _read_alpha(image: Image.Image) -> np.ndarray:
     if not image.has_transparency_data:
         return np.full(image.size[::-1], 255, np.uint8)
     return np.asarray(image.convert("RGBA"))[..., 3]
+
+
+def _is_soft(alpha: np.ndarray) -> bool:
+    """Whether something fades into nothing; up to two values are how opaque objects are."""
+    return np.unique(alpha[(alpha > 0) & (alpha < 255)]).size > 2
 
 
 def _settle(pixels: np.ndarray, name: str, what: str, *, lossy: bool = False) -> Settled:

@@ -1,10 +1,10 @@
 """The masks of one video as people make them, in any paint program, as object ids."""
 
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from ranet_jax.errors import InputError
@@ -12,6 +12,7 @@ from ranet_jax.media.mask_kinds import VOID, Mask
 from ranet_jax.media.masks import decode_mask
 from ranet_jax.media.palette import name_davis_colours
 from ranet_jax.remarks import remark
+from ranet_jax.segment.mask_sizes import describe_shape, resize_mask, say_size
 from ranet_jax.slots import MAX_OBJECTS
 
 _WHITE = 0xFFFFFF
@@ -61,20 +62,24 @@ def read_user_masks(
     Args:
         paths: image file by frame index.
         size: height and width of the frames; None where each mask has its own.
-        resize: whether a mask of another size is resized, to the nearest pixel.
+        resize: whether a mask of another size is resized, to the nearest pixel; one of another
+            shape is stretched, which is said.
 
     Returns:
         The masks by frame index.
 
     Raises:
         InputError: as `decode_mask` does, or a file of another size, without objects, or with more
-            objects than the network has room for; or ids in one and colours in another.
+            objects than the network has room for; one that loses an object when it is resized, or
+            lies while the frames stand; or ids in one and colours in another, or palettes that
+            disagree.
     """
     masks = _match_kinds(paths, {index: decode_mask(path) for index, path in sorted(paths.items())})
+    _refuse_other_palettes(paths, masks)
     coloured = [mask for mask in masks.values() if mask.kind == "colours"]
     by_davis = all(_are_davis(mask) for mask in coloured)
     id_of_colour: dict[int, int] = {}
-    read = {}
+    read, lines = {}, [line for mask in masks.values() for line in mask.remarks]
     for index, mask in masks.items():
         path = paths[index]
         if mask.kind == "colours":
@@ -84,10 +89,11 @@ def read_user_masks(
         if size and labels.shape != size:
             if not resize:
                 raise InputError(
-                    f"{path} is {labels.shape[1]} x {labels.shape[0]} but the frames are "
-                    f"{size[1]} x {size[0]}; draw it on a frame, or give --resize-mask"
+                    f"{path} is {say_size(labels.shape)} but the frames are {say_size(size)}; "
+                    "draw it on a frame, or give --resize-mask"
                 )
-            labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+            lines += describe_shape(path, labels.shape, size)
+            labels = resize_mask(path, labels, ids, size)
         if len(id_of_colour) > MAX_OBJECTS:
             raise InputError(
                 f"{path} brings the colours of all masks to {len(id_of_colour)}; each is an "
@@ -99,7 +105,7 @@ def read_user_masks(
                 "object with a grey value from 1 on, or with a colour"
             )
         read[index] = UserMask(labels, ids)
-    for line in [line for mask in masks.values() for line in mask.remarks]:
+    for line in lines:
         remark(line)  # now that all can be used: what is refused is one line
     return read
 
@@ -142,6 +148,39 @@ def _refuse_other_colours(paths: Mapping[int, Path], coloured: Mapping[int, Mask
                 "others; paint an object in the same colour in all masks of a video, and a new one "
                 "in a colour that is none of DAVIS's"
             )
+
+
+def _refuse_other_palettes(paths: Mapping[int, Path], masks: Mapping[int, Mask]) -> None:
+    """Refuses palettes that disagree: a program that makes one anew gives a colour another id.
+
+    Beside DAVIS's colours, which results have, an id may have a colour of one's own.
+    """
+    found: dict[tuple[int, int, bool], Path] = {}
+    for index, mask in masks.items():
+        pairs = _pair_colours(mask)
+        colours = np.array([colour for _, colour in pairs], np.int32)
+        davis = name_davis_colours(colours)
+        by_davis = davis is not None and davis.tolist() == [one for one, _ in pairs]
+        for one, colour in pairs:
+            found.setdefault((one, colour, by_davis), paths[index])
+    for mine, its in combinations(found.items(), 2):
+        ((one, colour, by_davis), path), ((other, its_colour, its_by_davis), its_path) = mine, its
+        is_result = one == other and (by_davis or its_by_davis)
+        if (one == other) != (colour == its_colour) and not is_result:
+            raise InputError(
+                f"{path} has the id {one} in #{colour:06x} and {its_path} has {other} in "
+                f"#{its_colour:06x}, so that it is not known which objects are the same; save both "
+                "as RGB, or as grey values that are ids"
+            )
+
+
+def _pair_colours(mask: Mask) -> list[tuple[int, int]]:
+    """Ids and their colours, where a mask has both."""
+    if mask.kind != "colours":
+        return list(mask.colours)
+    colours = np.setdiff1d(mask.labels, [0])
+    ids = name_davis_colours(colours)
+    return [] if ids is None else list(zip(ids.tolist(), colours.tolist(), strict=True))
 
 
 def _are_davis(mask: Mask) -> bool:
