@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Timer
 
 _said: set[str] = set()
+_gathered: ContextVar[list[str] | None] = ContextVar("gathered", default=None)
 
 
 def remark(text: str) -> None:
@@ -16,9 +18,29 @@ def remark(text: str) -> None:
     Args:
         text: names the file, what was made of it and, where there is one, the remedy.
     """
+    gathered = _gathered.get()
+    if gathered is not None and text not in gathered:
+        gathered.append(text)
     if text not in _said:
         _said.add(text)
         print("remark:", " ".join(text.splitlines()), file=sys.stderr)
+
+
+@contextmanager
+def gather_remarks() -> Iterator[list[str]]:
+    """Gathers what is remarked inside, for somebody who does not see the terminal.
+
+    Also what was said before, to somebody else; and in a thread that is given the context.
+
+    Yields:
+        The remarks, which come to it one by one.
+    """
+    remarks: list[str] = []
+    token = _gathered.set(remarks)
+    try:
+        yield remarks
+    finally:
+        _gathered.reset(token)
 
 
 @contextmanager

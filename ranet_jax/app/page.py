@@ -253,6 +253,8 @@ class Page:
                 yield {self._layout.live: draw_progress(visit, *visit.newest)}
         if work.cancelled():
             return
+        for remark in visit.remarks:
+            gr.Info(html.escape(visit.name_files(remark)), duration=None)
         failure = work.exception()
         if isinstance(failure, InputError):
             _warn(visit.name_files(str(failure)))

@@ -17,6 +17,7 @@ from ranet_jax.media.frames import Frame
 from ranet_jax.media.listing import list_images
 from ranet_jax.media.masks import read_davis_mask
 from ranet_jax.media.video import open_video
+from ranet_jax.remarks import gather_remarks
 from ranet_jax.segment.engine import segment_video
 from ranet_jax.segment.results import OVERLAY
 from ranet_jax.segmenter import Segmenter
@@ -42,6 +43,7 @@ class Visit:
         newest: the newest finished frame and its labels; None before there is one.
         finished: how many frames are finished.
         doubtful: numbers of the frames that most need a look, once the video is done.
+        remarks: what was guessed, passed over or lost in the newest run.
     """
 
     def __init__(self, parent: Path, upload: Path) -> None:
@@ -57,6 +59,7 @@ class Visit:
         self.masks: dict[int, np.ndarray] = {}
         self.chosen = 0
         self.doubtful: list[int] = []
+        self.remarks: list[str] = []
         self._replacing: set[int] = set()
         # What `results` are of until a run brings something new, and where they were.
         self._before = self.masks, self._replacing, self.doubtful
@@ -191,7 +194,11 @@ class Visit:
             InputError: the video goes wrong, or goes on beyond what the page takes.
         """
         try:
-            with open_video(str(self.video)) as video, contextlib.suppress(KeyboardInterrupt):
+            with (
+                gather_remarks() as self.remarks,
+                open_video(str(self.video)) as video,
+                contextlib.suppress(KeyboardInterrupt),
+            ):
                 outcome = segment_video(
                     segmenter,
                     video,

@@ -1,8 +1,12 @@
-"""Reading ahead and writing behind while the device works, a few things at a time."""
+"""Reading ahead and writing behind while the device works, a few things at a time.
+
+The threads have the context of whoever starts them, so that he hears their remarks.
+"""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -20,10 +24,11 @@ def read_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     Returns:
         The same items in the same order; what goes wrong in reading one is raised in its place.
     """
+    context = copy_context()
     with ThreadPoolExecutor(1) as reader:
-        pending = deque(reader.submit(next, items, None) for _ in range(_AHEAD))
+        pending = deque(reader.submit(context.run, next, items, None) for _ in range(_AHEAD))
         while (item := pending.popleft().result()) is not None:
-            pending.append(reader.submit(next, items, None))
+            pending.append(reader.submit(context.run, next, items, None))
             yield item
 
 
@@ -37,6 +42,7 @@ class Writing:
     def __init__(self) -> None:
         """Starts with nothing to write."""
         self._executor = ThreadPoolExecutor(1)
+        self._context = copy_context()
         self._pending: deque[Future] = deque()
         self._error: Exception | None = None
 
@@ -50,7 +56,8 @@ class Writing:
         Raises:
             Exception: what went wrong with something before.
         """
-        self._pending.append(self._executor.submit(self._call, write, *args))
+        call = self._context.run, self._call, write, *args
+        self._pending.append(self._executor.submit(*call))
         if len(self._pending) > _BEHIND:
             self._pending.popleft().result()
         self._raise_error()

@@ -14,6 +14,8 @@ from ranet_jax.app.visit import Visit
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.media.video import open_video
+from ranet_jax.remarks import remark
+from ranet_jax.segment import engine
 from tests.app.clips import FRAMES, SIZE, segmenter, write_clip
 
 
@@ -57,6 +59,26 @@ def test_stop_keeps_what_is_finished(visit, tmp_path):
         assert visit.finished == FRAMES
         visit.close()
     assert list((tmp_path / "served").iterdir()) == []
+
+
+def test_each_visit_hears_its_remarks(tmp_path, monkeypatch):
+    """Also when the terminal has them already, and from the thread that writes."""
+    (tmp_path / "served").mkdir()
+
+    def paint(painting, frame, mask):
+        remark("said by whoever writes")
+        write(painting, frame, mask)
+
+    write = engine.paint
+    monkeypatch.setattr(engine, "paint", paint)
+    for _ in range(2):
+        visit = Visit(tmp_path / "served", write_clip(tmp_path / "clip.mp4"))
+        visit.read_first()
+        visit.prepare(np.ones(SIZE, np.uint8))
+        with ThreadPoolExecutor(1) as device:
+            visit.start(device, segmenter()).result()
+        assert visit.remarks == ["said by whoever writes"]
+        visit.close()
 
 
 def test_a_video_that_breaks_off_keeps_what_is_finished(visit):
