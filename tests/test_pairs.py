@@ -399,3 +399,25 @@ def test_an_object_outside_a_covering_image_is_fitted_in():
         make_video_example(image, mask, image, mask, mask, numbers, generator),
     ):
         assert (example.template_labels == 1).any() and (example.labels == 1).any()
+
+
+@pytest.mark.parametrize("flip", [0, 1])
+@pytest.mark.parametrize("stage", ["static", "video"])
+def test_objects_too_small_for_the_canvas_keep_a_pixel(stage, flip):
+    """Where no attempt shows them; or the run would end at that sample each time it is begun."""
+    mask = np.zeros((1500, 2000), np.uint8)
+    mask[310:316, 1810:1816] = 1
+    mask[1207:1210, 207:210] = 2
+    image = texture(mask.shape)
+    numbers = Augmentation((96, 128), flip=flip, cover=True, visible=10)
+    generator = np.random.default_rng(0)
+    if stage == "static":
+        example = make_static_example(image, mask, numbers, generator)
+    else:
+        example = make_video_example(image, mask, image, mask, mask, numbers, generator)
+    for labels in (example.template_labels, example.labels, example.previous):
+        for identifier, (row, column) in ((1, (313, 1813)), (2, (1208, 208))):
+            place = np.argwhere(labels == identifier)
+            column = 1999 - column if flip else column
+            assert len(place) == 1
+            np.testing.assert_allclose(place[0], (row / 15.625, column / 15.625), atol=1)

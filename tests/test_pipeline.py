@@ -127,6 +127,20 @@ def test_pasted_objects_come_from_the_same_set():
     assert max(largest) > 1
 
 
+class Empty(Images):
+    """Records that show no object."""
+
+    def __getitem__(self, index):
+        return super().__getitem__(index)._replace(mask=np.zeros((60, 90), np.uint8))
+
+
+def test_a_record_that_cannot_be_used_is_named():
+    draw = StaticDraw(Empty(5), Augmentation(canvas=CANVAS))
+    dataset = make_dataset([Set("mine", [3], 1.0, draw)], 0)
+    with pytest.raises(InputError, match=r"^sample mine\[3\]: the mask shows no object; leave"):
+        dataset[0]
+
+
 WORKERS = """
 import sys
 sys.argv = sys.argv[:1]

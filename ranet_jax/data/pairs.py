@@ -10,7 +10,7 @@ Everything follows from the arguments and the generator's state, bit for bit.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
 
 import cv2
 import numpy as np
@@ -19,70 +19,21 @@ from ranet_jax.data.augmentation import Augmentation
 from ranet_jax.data.colours import draw_colours
 from ranet_jax.data.damage import damage_labels
 from ranet_jax.data.example import FRAME_SCALE, Example
-from ranet_jax.data.warp import (
-    draw_warp,
-    place_image,
-    sample_frame,
-    sample_labels,
-    spread_pixels,
-)
+from ranet_jax.data.views import View, count_pixels, draw_view_warp, go_on, warp_view
+from ranet_jax.data.warp import sample_frame, sample_labels, spread_pixels
 from ranet_jax.errors import InputError
-from ranet_jax.geometry.canvas import fit_image
 from ranet_jax.geometry.host_box import cut_labels, find_box, jitter_box
 
-_PACE = 0.3
-"""How far an image moves from one frame to the next, at most, as a share of the way between two
-warps that are drawn apart."""
-
-_STRENGTHS = (1.0, 1.0, 1.0, 0.5, 0.0)
-"""How strong to augment in each attempt at views that show their objects."""
-
-
-class _View(NamedTuple):
-    """An image and its labels, warped onto the canvas.
-
-    Attributes:
-        image: uint8 [h, w, 3], as it was before the warp.
-        mask: uint8 [h, w], likewise.
-        nodes: of the warp, from the canvas into the image.
-        labels: uint8, on the canvas.
-        areas: float [256], how many pixels of the canvas each id would have without the warp.
-    """
-
-    image: np.ndarray
-    mask: np.ndarray
-    nodes: np.ndarray
-    labels: np.ndarray
-    areas: np.ndarray
-
-
-def _count_pixels(labels: np.ndarray) -> np.ndarray:
-    """Counts the pixels of each id, float [256]."""
-    return cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
-
-
-def _warp_view(
-    image: np.ndarray,
-    mask: np.ndarray,
-    nodes: np.ndarray,
-    augmentation: Augmentation,
-    *,
-    flip: bool,
-) -> _View:
-    """Warps an image and its mask, once put on the canvas, by nodes in pixels of the canvas."""
-    canvas = augmentation.canvas
-    region = fit_image(mask.shape, canvas, cover=augmentation.cover)
-    _, _, height, width = region
-    nodes = place_image(nodes, mask.shape, region, flip=flip)
-    labels = sample_labels(mask, nodes, *map(np.arange, canvas))
-    return _View(image, mask, nodes, labels, _count_pixels(mask) * (height * width / mask.size))
+_ATTEMPTS = ((1.0, False), (1.0, False), (1.0, False), (0.5, False), (0.0, False), (0.0, True))
+"""How strong to augment in each attempt at views that show their objects, and whether to keep those
+that are too small for the canvas."""
 
 
 def _make_example(
-    template: _View,
-    current: _View,
+    template: View,
+    current: View,
     previous: np.ndarray,
-    later: Sequence[_View],
+    later: Sequence[View],
     augmentation: Augmentation,
     generator: np.random.Generator,
     strength: float,
@@ -103,7 +54,7 @@ def _make_example(
     """
     canvas = augmentation.canvas
     visible = augmentation.visible if strength else 0
-    seen = _count_pixels(template.labels)
+    seen = count_pixels(template.labels)
     kept = (seen > 0) & (seen >= visible * template.areas)
     kept[0] = False
     if not kept.any():
@@ -136,7 +87,7 @@ def _make_example(
 
 
 def _show_later(
-    views: Sequence[_View], canvas: tuple[int, int], colours: np.ndarray, table: np.ndarray
+    views: Sequence[View], canvas: tuple[int, int], colours: np.ndarray, table: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shows later views whole, on the frame canvas.
 
@@ -160,50 +111,6 @@ def _show_later(
     return frames, labels
 
 
-def _draw_view_warp(
-    size: tuple[int, int],
-    augmentation: Augmentation,
-    generator: np.random.Generator,
-    strength: float,
-) -> np.ndarray:
-    """Draws the warp of a whole image of some size, as nodes in pixels of the canvas."""
-    return draw_warp(
-        augmentation.canvas,
-        fit_image(size, augmentation.canvas, cover=augmentation.cover),
-        generator,
-        spline=strength * augmentation.spline,
-        rotation=strength * augmentation.rotation,
-        scaling=strength * augmentation.scaling,
-        shift=strength * augmentation.shift,
-    )
-
-
-def _go_on(
-    nodes: np.ndarray,
-    size: tuple[int, int],
-    augmentation: Augmentation,
-    generator: np.random.Generator,
-    strength: float,
-) -> list[np.ndarray]:
-    """Moves a warp on, straight towards another one: the later frames of a single image.
-
-    Args:
-        nodes: of the current view, in pixels of the canvas.
-        size: height and width of the image.
-        augmentation: all numbers.
-        generator: source of randomness.
-        strength: of the other warp.
-
-    Returns:
-        Nodes of each later frame.
-    """
-    if not augmentation.later_frames:
-        return []
-    other = _draw_view_warp(size, augmentation, generator, strength)
-    pace = np.float32(generator.uniform(0, _PACE))
-    return [nodes + t * pace * (other - nodes) for t in range(1, augmentation.later_frames + 1)]
-
-
 def make_static_example(
     image: np.ndarray,
     mask: np.ndarray,
@@ -214,7 +121,8 @@ def make_static_example(
     """Makes a pair from one image by transforming it twice: stage 1, and online learning.
 
     Where a view shows too little of its objects the pair is drawn again, three times in all, then
-    once half as strong, and at last not transformed at all.
+    once half as strong, and at last not transformed at all. Where even then no object shows, as all
+    are too small for the canvas, each gets a pixel of it.
 
     Args:
         image: uint8 RGB [h, w, 3], any size.
@@ -228,28 +136,27 @@ def make_static_example(
         The example. Neither its template's mask nor its labels are empty.
 
     Raises:
-        InputError: no object is left of the mask on the canvas.
+        InputError: the mask is empty.
     """
     flip = generator.random() < augmentation.flip
-    for strength in _STRENGTHS:
+    for strength, keeps_all in _ATTEMPTS:
         if not strength:  # what covers the canvas may have its object outside
             augmentation = replace(augmentation, cover=False)
-        warps = [_draw_view_warp(mask.shape, augmentation, generator, strength) for _ in range(2)]
-        warps += _go_on(warps[1], mask.shape, augmentation, generator, strength)
-        template, current, *later = (
-            _warp_view(image, mask, nodes, augmentation, flip=flip) for nodes in warps
-        )
+        warps = [draw_view_warp(mask.shape, augmentation, generator, strength) for _ in range(2)]
+        warps += go_on(warps[1], mask.shape, augmentation, generator, strength)
+        show = partial(warp_view, augmentation=augmentation, flip=flip, keeps_all=keeps_all)
+        template, current, *later = (show(image, mask, nodes) for nodes in warps)
         previous = current.labels
         # A mask that has gone over to a distractor may show none of the object, however often it is
         # drawn again: with those the last attempt starts from the true one.
         if previous_mask is not None and (strength or not augmentation.distractors_taken_in):
-            previous = _warp_view(image, previous_mask, warps[1], augmentation, flip=flip).labels
+            previous = show(image, previous_mask, warps[1]).labels
         example = _make_example(
             template, current, previous, later, augmentation, generator, strength
         )
         if example is not None:
             return example
-    raise InputError("the mask shows no object on the canvas; leave this image out")
+    raise InputError("the mask shows no object; leave this image out")
 
 
 def make_video_example(
@@ -281,20 +188,22 @@ def make_video_example(
         The example. Its template's mask is not empty.
 
     Raises:
-        InputError: no object is left of the template's mask on the canvas.
+        InputError: the template's mask is empty.
     """
     flip = generator.random() < augmentation.flip
-    for strength in _STRENGTHS:
+    for strength, keeps_all in _ATTEMPTS:
         if not strength:
             augmentation = replace(augmentation, cover=False)
-        nodes = _draw_view_warp(mask.shape, augmentation, generator, strength)
-        template = _warp_view(template_frame, template_mask, nodes, augmentation, flip=flip)
-        current = _warp_view(frame, mask, nodes, augmentation, flip=flip)
-        previous = _warp_view(frame, previous_mask, nodes, augmentation, flip=flip).labels
-        following = [_warp_view(*each, nodes, augmentation, flip=flip) for each in later]
+        nodes = draw_view_warp(mask.shape, augmentation, generator, strength)
+        show = partial(
+            warp_view, nodes=nodes, augmentation=augmentation, flip=flip, keeps_all=keeps_all
+        )
+        template, current = show(template_frame, template_mask), show(frame, mask)
+        previous = show(frame, previous_mask).labels
+        following = [show(*each) for each in later]
         example = _make_example(
             template, current, previous, following, augmentation, generator, strength
         )
         if example is not None:
             return example
-    raise InputError("the template's mask shows no object on the canvas; leave this frame out")
+    raise InputError("the template's mask shows no object; leave this frame out")

@@ -65,9 +65,10 @@ def open_sets(
     """Opens training sets.
 
     Args:
-        weights: how often each set is drawn, above 0, by its name, which says its kind: a split of DAVIS
-            gives pairs of frames (stage 2), "generated" needs nothing prepared (the demo), and any
-            other name gives pairs from single images (stage 1). All may be mixed in one run.
+        weights: above 0, how often each set is drawn, by its name, which says its kind: a split of
+            DAVIS gives pairs of frames (stage 2), "generated" needs nothing prepared (the demo),
+            and any other name gives pairs from single images (stage 1). All may be mixed in one
+            run.
         data_dir: root of the prepared sets.
         augmentation: all numbers of the examples from single images.
         video_augmentation: those of the examples from videos, generated ones too.
@@ -122,12 +123,16 @@ def make_dataset(sets: Sequence[Set], seed: int) -> grain.MapDataset:
         seed: of order and draws.
 
     Returns:
-        A dataset whose item k is a dictionary with the arrays of `Example` and `origin`.
+        A dataset whose item k is a dictionary with the arrays of `Example` and `origin`. What is
+        wrong with a record is an `InputError` that names set and record.
     """
 
     def chain(number: int, one: Set) -> grain.MapDataset:
         def draw(record: int, generator: np.random.Generator) -> Batch:
-            example = one.draw(record, generator)
+            try:
+                example = one.draw(record, generator)
+            except InputError as error:
+                raise InputError(f"sample {one.name}[{record}]: {error}") from None
             return example._asdict() | {"origin": np.array([number, record])}
 
         dataset = grain.MapDataset.source(one.records).seed(seed + number)
