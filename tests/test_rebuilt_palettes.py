@@ -111,6 +111,18 @@ def test_palettes_of_a_run_that_disagree(tmp_path, labels):
     np.testing.assert_array_equal(found[2].labels, 3 * second)
 
 
+def test_colours_that_tell_no_ids_apart_disagree_with_none(tmp_path, labels):
+    first = save(tmp_path / "first.png", labels, [BLACK, BLUE, RED])
+    for colours in (
+        [(one, one, one) for one in range(3)],
+        [BLACK, BLACK, BLACK],
+        [BLACK, BLACK, BLUE],
+        [BLACK, RED, RED],
+    ):
+        other = save(tmp_path / "other.png", labels, colours)
+        np.testing.assert_array_equal(read(first, other)[1].labels, labels)
+
+
 def test_a_colour_of_davis_that_is_another_id_in_the_first_mask(tmp_path, labels):
     first = save(tmp_path / "first.png", labels, [BLACK, GREEN, RED])
     more = save(tmp_path / "more.png", labels == 1, [BLACK, GREEN])

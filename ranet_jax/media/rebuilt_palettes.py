@@ -49,12 +49,12 @@ def list_colours(
 
     Returns:
         Pairs of an id and its colour, red << 16 | green << 8 | blue. None at all for the whole
-        palette of DAVIS, for greys that are the ids, and where ids share a colour: there the ids
-        are meant.
+        palette of DAVIS, for greys that are the ids, and where ids share a colour or are black as
+        the background: there the ids are meant.
     """
     packed = pack(colours[ids])
     is_davis = (read_palette(image) == DAVIS).all()
     is_grey = (colours[ids] == np.reshape(ids, (-1, 1))).all()
-    if is_davis or is_grey or np.unique(packed).size < packed.size:
+    if is_davis or is_grey or np.unique([0, *packed]).size <= packed.size:
         return ()
     return tuple(zip(ids, packed.tolist(), strict=True))
