@@ -45,11 +45,23 @@ def noisy(count):
     return [np.uint8(one // 2 + random.integers(0, 99, one.shape)) for one in pictures(count)]
 
 
-def film(path, frames=None, *, codec="libx264", times=None, sound=None, rotation=None, delay=0):
+def film(
+    path,
+    frames=None,
+    *,
+    codec="libx264",
+    times=None,
+    sound=None,
+    rate=SOUND_RATE,
+    layout="mono",
+    rotation=None,
+    delay=0,
+):
     """Writes a video file.
 
     `times` are milliseconds; 25 frames a second without. `sound` is a codec for a tone as long as
-    the video, and `delay` the seconds by which the pictures begin after it.
+    the video, `rate` and `layout` are its own, and `delay` the seconds by which the pictures begin
+    after it.
     """
     frames = pictures() if frames is None else frames
     clock = Fraction(1, 1000)
@@ -61,17 +73,16 @@ def film(path, frames=None, *, codec="libx264", times=None, sound=None, rotation
         stream.options = {"crf": "10"}
         if rotation is not None:
             stream.set_display_rotation(*rotation)
-        track = container.add_stream(sound, SOUND_RATE, layout="mono") if sound else None
+        track = container.add_stream(sound, rate, layout=layout) if sound else None
         for time, frame in zip(times, frames, strict=True):
             picture = av.VideoFrame.from_ndarray(frame, "rgb24")
             picture.pts, picture.time_base = time + int(1000 * delay), clock
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
         if track:
-            wave = np.sin(np.arange(len(frames) * SOUND_RATE // 25) * 2 * np.pi * 440 / SOUND_RATE)
-            floating = track.codec_context.format.name == "fltp"
-            wave = np.float32(wave) if floating else np.int16(20000 * wave)
-            tone = av.AudioFrame.from_ndarray(wave[None], "fltp" if floating else "s16", "mono")
-            tone.sample_rate = SOUND_RATE
+            wave = np.sin(np.arange(len(frames) * rate // 25) * 2 * np.pi * 440 / rate)
+            wave = np.float32(0.6 * np.stack((1 + (layout == "stereo")) * [wave]))
+            tone = av.AudioFrame.from_ndarray(wave, "fltp", layout)
+            tone.sample_rate = rate
             container.mux(track.encode(tone))
             container.mux(track.encode())

@@ -1,5 +1,6 @@
 """Overlays and videos: what is painted, and that a video on disk is always a whole one."""
 
+import errno
 from fractions import Fraction
 from pathlib import Path
 
@@ -124,6 +125,37 @@ def test_video_rejects_bad_input(tmp_path: Path) -> None:
         write_video(tmp_path / "none.mp4", [], 24)
     with pytest.raises(InputError, match=r"missing/bar\.mp4 cannot be written"):
         write_video(tmp_path / "missing" / "bar.mp4", _moving_bar(1, (48, 64)), 24)
+
+
+def test_frames_too_large_for_the_codec_are_named(tmp_path: Path) -> None:
+    wide = np.zeros((16, 16386, 3), np.uint8)
+    with pytest.raises(InputError, match=r"o\.mp4: frames of 16386 x 16 are too large for H\.264"):
+        write_video(tmp_path / "o.mp4", [wide], 24)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_ffmpeg_refuses_names_the_video(tmp_path: Path) -> None:
+    """An MP4 has no room for eight hours between two frames, in ticks as short as these."""
+    tick = Fraction(1, 90000)
+    with (
+        pytest.raises(InputError, match=r"o\.mp4 cannot be written \(.*\); convert the video"),
+        VideoWriter(tmp_path / "o.mp4", 25, time_base=tick) as writer,
+    ):
+        for index, frame in enumerate(_moving_bar(20, (48, 64))):
+            writer.write(frame, Fraction(index, 25) + 8 * 3600 * (index >= 10))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said_as_the_system_says_it(tmp_path: Path, monkeypatch) -> None:
+    """The work around a writer says which frames are kept."""
+
+    def fill(*_: object) -> None:
+        av.error.err_check(-errno.ENOSPC)
+
+    monkeypatch.setattr(VideoWriter, "_open", fill)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_video(tmp_path / "o.mp4", _moving_bar(2, (48, 64)), 24)
+    assert not list(tmp_path.iterdir())
 
 
 def _packets(path: Path) -> list[tuple[bytes, Fraction]]:

@@ -260,6 +260,25 @@ def test_animated_images(tmp_path, name):
             np.testing.assert_array_equal(frame.image, expected)
 
 
+def test_a_picture_beside_an_animation_is_none_of_its_frames(tmp_path):
+    """Nor are the frames painted over it where they are transparent."""
+    poster = Image.new("RGBA", (128, 96), "red")
+    frames = [image.convert("RGBA") for image in animated(3)]
+    frames[0].paste((0, 0, 0, 0), (0, 0, 64, 96))
+    options = {"default_image": True, "blend": 1, "duration": 100}
+    poster.save(tmp_path / "a.png", save_all=True, append_images=frames, **options)
+    video = open_video(tmp_path / "a.png")
+    assert (video.frame_count, video.frame_rate) == (3, 10)
+    found = list(video)
+    assert [float(frame.time) for frame in found] == [0, 0.1, 0.2]
+    assert not found[0].image[:, :64].any()
+    for frame, expected in zip(found, pictures(3), strict=True):
+        np.testing.assert_array_equal(frame.image[:, 64:], expected[:, 64:])
+    poster.save(tmp_path / "b.png", save_all=True, append_images=frames[:1], **options)
+    with pytest.raises(InputError, match=r"b\.png is a single image"):
+        open_video(tmp_path / "b.png")
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
 def test_an_animation_that_was_cut_off(tmp_path, share):
     noise = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
@@ -287,6 +306,23 @@ def test_a_folder_of_deep_frames_is_that_of_8_bits(tmp_path):
     assert len(deep) == 3
     for one, other in zip(deep, plain, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
+
+
+def test_paths_are_taken_as_their_names_are(tmp_path):
+    film(tmp_path / "a.mp4", pictures(2))
+    animated(1)[0].save(tmp_path / "a.png")
+    assert open_video(tmp_path / "a.mp4").name == "a.mp4"
+    assert open_video(tmp_path).name == open_video(tmp_path / "*.png").name[:-6] == str(tmp_path)
+    with pytest.raises(InputError, match="missing does not exist; give a video"):
+        open_video(tmp_path / "missing")
+
+
+def test_a_dark_series_is_said_once(tmp_path, capsys):
+    for index, brightest in enumerate((16383, 5000, 16383)):
+        Image.fromarray(np.full((8, 8), brightest, np.uint16)).save(tmp_path / f"{index}.png")
+    assert [frame.image.max() for frame in open_video(tmp_path)] == [64, 19, 64]
+    said = [line for line in capsys.readouterr().err.splitlines() if "14 bits" in line]
+    assert len(said) == 1 and "0.png has 16 bits" in said[0]
 
 
 def test_a_dark_frame_of_a_bright_series_is_dark(tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 
-from PIL import Image, ImageSequence
+from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.frames import Frame, Video, check_size
@@ -23,6 +23,8 @@ def is_animation(path: Path) -> bool:
 def open_animation(path: Path) -> Video:
     """Opens an animated image as a video.
 
+    A picture that a PNG has for programs which do not know animations is not one of its frames.
+
     Args:
         path: of the image.
 
@@ -35,13 +37,14 @@ def open_animation(path: Path) -> Video:
     """
     first = open_image(path)  # says what is wrong with a damaged file
     with Image.open(path) as image:
-        count = getattr(image, "n_frames", 1)
+        begin = int(getattr(image, "default_image", False))
+        count = getattr(image, "n_frames", 1) - begin
         if count < 2:
             raise InputError(
                 f"{path} is a single image; give a video, or a folder of frames or a glob in quotes"
             )
         try:
-            durations = [_find_duration(picture) for picture in ImageSequence.Iterator(image)]
+            durations = [_read_duration(image, begin + index) for index in range(count)]
         except _DAMAGE as error:
             raise InputError(
                 f"{path} cannot be read to its end ({error}); copy the file again or convert it"
@@ -51,9 +54,11 @@ def open_animation(path: Path) -> Video:
     def read() -> Generator[Frame, None, None]:
         seconds = Fraction(0)
         with Image.open(path) as image:
+            if begin:  # Pillow would paint the frames over it
+                image.paste(0, (0, 0, *image.size))
             for index, duration in enumerate(durations):
                 try:
-                    image.seek(index)
+                    image.seek(begin + index)
                     image.load()
                 except _DAMAGE as error:
                     raise InputError(
@@ -70,8 +75,9 @@ def open_animation(path: Path) -> Video:
     return Video(path.name, size, rate, count, read, time_base=Fraction(1, 1000))
 
 
-def _find_duration(picture: Image.Image) -> Fraction:
-    """Seconds that the picture which an image is at stands."""
-    picture.load()  # WebP does not say before
-    milliseconds = round(picture.info.get("duration") or 0)
+def _read_duration(image: Image.Image, index: int) -> Fraction:
+    """Seconds that a picture of an image stands."""
+    image.seek(index)
+    image.load()  # WebP does not say before
+    milliseconds = round(image.info.get("duration") or 0)
     return max(Fraction(milliseconds, 1000), _LEAST)

@@ -29,7 +29,7 @@ CAMERA_RATE = Fraction(30)
 """Frames per second of a camera that does not say."""
 
 
-def open_video(source: str) -> Video:
+def open_video(source: str | Path) -> Video:
     """Opens a video.
 
     Args:
@@ -44,7 +44,7 @@ def open_video(source: str) -> Video:
         InputError: there is no such thing, it is no video, or it has no frames.
         OSError: the system does not let it be read.
     """
-    path = Path(source)
+    source, path = str(source), Path(source)
     if path.is_dir():
         images = list_images(path)
         if not images:
@@ -71,9 +71,9 @@ def _open_images(source: str, images: list[Path]) -> Video:
     check_stems(images, source, "rename them, or choose by a glob such as '*.jpg'")
     size = read_frame(images[0]).shape[:2]
     _check_sizes(images, size)
-    remark(f"{source}: images have no times; {IMAGE_RATE} frames a second are assumed")
 
     def read() -> Generator[Frame, None, None]:
+        remark(f"{source}: images have no times; {IMAGE_RATE} frames a second are assumed")
         is_lit = False
         for index, path in enumerate(images):
             image = read_frame(path, in_series=is_lit)
@@ -81,7 +81,7 @@ def _open_images(source: str, images: list[Path]) -> Video:
             frame = Frame(path.stem, image, index / IMAGE_RATE)
             yield check_size(frame, size, str(path))
 
-    return Video(source, size, IMAGE_RATE, len(images), read)
+    return Video(source, size, IMAGE_RATE, len(images), read, images=images)
 
 
 def _check_sizes(images: list[Path], size: tuple[int, int]) -> None:

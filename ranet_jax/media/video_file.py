@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ranet_jax.errors import InputError
+from ranet_jax.media.clock import Clock
 from ranet_jax.media.cut_files import find_promise
 from ranet_jax.media.frames import Frame, Sound, Video, check_size
 from ranet_jax.media.sound import find_track
@@ -58,23 +59,24 @@ def open_video_file(path: str) -> Video:
         aspect = _find_pixel_aspect(first, stream)
 
     def read() -> Generator[Frame, None, None]:
+        clock = Clock(path, start, rate, time_base or 1 / rate, has_sound=sound is not None)
         with _decode(path) as (_, _, pictures):
             held: Frame | None = None  # because only the last one stands until the file ends
             try:
                 for index, picture in enumerate(pictures):
                     if held:
                         yield held
-                    at = _time_of(picture)
-                    seconds = index / rate if at is None else at - start
                     duration = _to_seconds(picture.duration or None, picture.time_base)
+                    seconds = clock.read(index, _time_of(picture), duration)
                     held = Frame(f"{index:06d}", orient(picture), seconds, duration)
                     check_size(held, size, f"frame {index} of {path}")
             except InputError as error:
                 if held and held.image.shape[:2] == size:
                     yield held
                 raise error
-            if held and end and end > held.time + (held.duration or 0) + _SOUND_PIECE:
-                held = held._replace(duration=end - held.time)
+            stands = end + clock.moved - held.time if held and end else 0
+            if held and stands > (held.duration or 0) + _SOUND_PIECE:
+                held = held._replace(duration=stands)
             if held:
                 yield held
 

@@ -1,13 +1,15 @@
 """Frames written as an H.264 MP4 which browsers play, with the sound of the video they are of."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.error import FFmpegError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from ranet_jax.errors import InputError
@@ -15,6 +17,7 @@ from ranet_jax.files import name_unfinished
 from ranet_jax.media.frames import Sound
 from ranet_jax.media.sound import SoundTrack
 
+_LONGEST_SIDE = 16384  # of a picture in H.264, in pixels, as its encoder has it
 _SOUND_TAIL = Fraction(1, 20)  # seconds beyond the last frame: a codec ends with some padding
 
 
@@ -74,8 +77,15 @@ class VideoWriter:
             duration: seconds that it stands if it is the last; by the frame rate if None.
 
         Raises:
-            InputError: the frame has another size than the first.
+            InputError: the frame has another size than the first, or one too large for H.264, or
+                it cannot be written.
+            OSError: the system does not let it be written, as on a full disk.
         """
+        with self._naming_trouble():
+            self._write(frame, seconds, duration)
+
+    def _write(self, frame: np.ndarray, seconds: Fraction, duration: Fraction | None) -> None:
+        """See `write`."""
         container = self._container or self._open(frame.shape)
         if frame.shape != self._shape:
             raise InputError(
@@ -99,26 +109,28 @@ class VideoWriter:
         """Completes the file, which then has its name.
 
         Raises:
-            InputError: no frame was written.
+            InputError: no frame was written, or the file cannot be completed.
+            OSError: the system does not let it be written, as on a full disk.
         """
         if self._container is None:
             raise InputError(f"{self._path} would be an empty video; give at least one frame")
-        packets = self._stream.encode()
-        for packet in packets[-1:]:
-            packet.duration = self._duration  # which the encoder does not pass on
-        self._container.mux(packets)
-        if self._track:
-            end = (self._last + self._duration) * self._time_base
-            self._track.write_until(end + _SOUND_TAIL)
-        self._close()
+        with self._naming_trouble():
+            packets = self._stream.encode()
+            for packet in packets[-1:]:
+                packet.duration = self._duration  # which the encoder does not pass on
+            self._container.mux(packets)
+            if self._track:
+                end = (self._last + self._duration) * self._time_base
+                self._track.write_until(end + _SOUND_TAIL)
+            self._close()
         os.replace(self._unfinished, self._path)
 
     def discard(self) -> None:
         """Leaves nothing of the file; one that had its name before stays."""
         try:
             self._close()
-        except OSError:
-            pass  # a full disk, which has ended the run already
+        except (FFmpegError, OSError):
+            pass  # what has ended the run already, such as a full disk
         finally:
             self._unfinished.unlink(missing_ok=True)
 
@@ -134,6 +146,11 @@ class VideoWriter:
 
     def _open(self, shape: tuple[int, ...]) -> OutputContainer:
         """Begins the file, for frames of a shape."""
+        if max(shape[:2]) > _LONGEST_SIDE:
+            raise InputError(
+                f"{self._path}: frames of {shape[1]} x {shape[0]} are too large for H.264, which "
+                f"has at most {_LONGEST_SIDE} pixels a side; make the video smaller"
+            )
         container = self._container = av.open(
             f"file:{self._unfinished}", "w", "mp4", options={"movflags": "+faststart"}
         )
@@ -158,6 +175,19 @@ class VideoWriter:
         if self._sound:
             self._track = SoundTrack(self._sound, container)
         return container
+
+    @contextmanager
+    def _naming_trouble(self) -> Iterator[None]:
+        """Names the file when FFmpeg refuses something; what the system refuses passes through."""
+        try:
+            yield
+        except FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            raise InputError(
+                f"{self._path} cannot be written ({error.strerror}); convert the video that it is "
+                "made of to mp4, and take that"
+            ) from None
 
     def _close(self) -> None:
         """Closes what is open."""
