@@ -113,3 +113,21 @@ def test_empty_chunks_of_an_avi_are_no_loss(tmp_path):
     film(tmp_path / "a.avi", noisy(6), codec="mpeg4", times=times)
     frames = list(open_video(str(tmp_path / "a.avi")))
     assert [float(frame.time) for frame in frames] == [time / 1000 for time in times]
+
+
+@pytest.mark.parametrize("tail", [b"\n", b"\0\0", b"made by a program", 3000 * b"\0"])
+def test_what_stands_behind_the_end_of_a_gif_is_no_loss(tmp_path, tail):
+    film_by_hand(tmp_path / "a.gif", noisy(COUNT), codec="gif", pixels="rgb8")
+    whole = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "a.gif").write_bytes(whole + tail)
+    assert len(list(open_video(str(tmp_path / "a.gif")))) == COUNT
+
+
+@pytest.mark.parametrize("length", [-1, -2, -300])
+def test_a_gif_without_its_trailer_is_cut(tmp_path, length):
+    """One may end by chance with what the trailer is."""
+    film_by_hand(tmp_path / "a.gif", noisy(COUNT), codec="gif", pixels="rgb8")
+    whole = (tmp_path / "a.gif").read_bytes()[:length] + b";" * (length == -300)
+    (tmp_path / "a.gif").write_bytes(whole)
+    with pytest.raises(InputError, match=r"missing|is damaged"):
+        list(open_video(str(tmp_path / "a.gif")))

@@ -1,6 +1,8 @@
 """Frames and masks on disk, and every kind of file that is none."""
 
 import errno
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.media.palette import PALETTE
+from ranet_jax.segment.user_masks import read_mask
 
 LABELS = np.array([[0, 1, 2], [3, 200, 254]], np.uint8)
 
@@ -168,6 +171,25 @@ def test_depth_that_nobody_can_know_is_refused(tmp_path):
     np.testing.assert_array_equal(read_frame(save(tmp_path / "black.png", black)), 0)
 
 
+def test_16_bits_that_may_be_14_are_said_to_be_taken_for_dark(tmp_path, capsys):
+    deep = GREY.astype(np.uint16) * 64  # as white as 14 bits allow
+    save(tmp_path / "grey.png", deep)
+    cv2.imwrite(str(tmp_path / "colour.png"), np.dstack([deep] * 3))
+    tiff(tmp_path / "known.tif", deep, _281=16383)
+    save(tmp_path / "bright.png", deep + 400)
+    cv2.imwrite(str(tmp_path / "brighter.png"), np.dstack([deep + 400] * 3))
+    save(tmp_path / "black.png", 0 * deep)
+    (tmp_path / "dark.pgm").write_bytes(b"P5 16 16 1023\n" + (GREY // 2).astype(">u2").tobytes())
+    brightest = {path.stem: read_frame(path).max() for path in tmp_path.iterdir()}
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and all("14 bits allow; it was taken for dark" in line for line in said)
+    assert {name for name in brightest for line in said if f"{name}.png" in line} == {
+        "grey",
+        "colour",
+    }
+    assert 62 < brightest["grey"] < 65 and brightest["known"] > 250
+
+
 def test_other_kinds_of_pixels(tmp_path):
     red = np.full((16, 16, 3), (255, 0, 0), np.uint8)
     for mode, name in (("CMYK", "a.tif"), ("RGBA", "a.png"), ("P", "a.gif")):
@@ -213,6 +235,29 @@ def test_what_the_system_refuses_is_said_as_any_other_fault_of_a_file(tmp_path, 
     for reader in (read_frame, read_davis_mask):
         with pytest.raises(InputError, match=r"a\.png: Permission denied"):
             reader(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
+def test_a_name_is_taken_as_a_path_is(tmp_path, name):
+    path = save(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
+    np.testing.assert_array_equal(read_frame(str(path)), read_frame(path))
+    mask = save(tmp_path / "mask.webp", GREY)
+    Image.fromarray(np.uint8(GREY > 99) * 255).save(mask, lossless=True)
+    np.testing.assert_array_equal(read_mask(str(mask)), read_mask(mask))
+
+
+def test_a_large_image_is_read_without_a_warning(tmp_path):
+    """In a process of its own, because pytest has its own say on warnings."""
+    path = save(tmp_path / "a.png", GREY)
+    code = (
+        "import sys; from PIL import Image;"
+        "from ranet_jax.media.images import read_frame, read_size;"
+        "Image.MAX_IMAGE_PIXELS = 200; read_size(sys.argv[1]); print(read_frame(sys.argv[1]).shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("(16, 16, 3)\n", "")
 
 
 def test_compressed_bombs_are_one_line(tmp_path, monkeypatch):

@@ -170,9 +170,22 @@ def _measure_pages(file: BinaryIO, size: int) -> int:
 
 
 def _measure_gif(file: BinaryIO, size: int) -> int:
-    """The size of a GIF that ends with its trailer, and more where it does not."""
-    file.seek(max(0, size - 1024))
-    return size if file.read().rstrip(b"\0").endswith(b";") else size + 1
+    """Where the trailer of a GIF ends, whatever stands behind it; beyond its end if it has none."""
+    head = file.read(13)
+    file.seek(_measure_table(head[10:11]), os.SEEK_CUR)
+    while (kind := file.read(1)) in (b"!", b","):  # an extension, or a picture
+        if kind == b"!":
+            file.seek(1, os.SEEK_CUR)
+        else:
+            file.seek(_measure_table(file.read(9)[8:]) + 1, os.SEEK_CUR)
+        while length := file.read(1).strip(b"\0"):  # until an empty piece, or the end of the file
+            file.seek(length[0], os.SEEK_CUR)
+    return file.tell() if kind else size + 1
+
+
+def _measure_table(flags: bytes) -> int:
+    """The length of the table of colours that a GIF announces in one byte."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
 
 
 def _read_flv_size(file: BinaryIO, size: int) -> int:

@@ -1,6 +1,7 @@
 """Images on disk: opened the right way up, and read as 8-bit RGB whatever their depth."""
 
 import struct
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -8,6 +9,11 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ranet_jax.errors import InputError
+from ranet_jax.remarks import remark
+
+# An image is refused in one line or read: from half as many pixels on Pillow would warn in two.
+# Not around each reading, because threads share what is ignored.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, append=True)
 
 # What Pillow raises on a file that is damaged.
 _DAMAGE = (SyntaxError, ValueError, EOFError, OverflowError, struct.error)
@@ -34,7 +40,7 @@ class Depth(NamedTuple):
     largest: int
 
 
-def open_image(path: Path | BinaryIO) -> Image.Image:
+def open_image(path: str | Path | BinaryIO) -> Image.Image:
     """Opens and decodes an image completely, so that a truncated file fails here and by name.
 
     Args:
@@ -124,10 +130,10 @@ def read_size(path: Path) -> tuple[int, int] | None:
     return (width, height) if is_turned else (height, width)
 
 
-def _is_lossy_webp(file: Path | BinaryIO) -> bool:
+def _is_lossy_webp(file: str | Path | BinaryIO) -> bool:
     """Whether a WebP has a picture of the lossy kind, a chunk "VP8 "."""
-    if isinstance(file, Path):
-        with file.open("rb") as opened:
+    if isinstance(file, str | Path):
+        with open(file, "rb") as opened:
             return _is_lossy_webp(opened)
     place = 12  # after "RIFF", its length and "WEBP"
     while True:
@@ -158,12 +164,13 @@ def is_lossy(image: Image.Image) -> bool:
     return image.info.get("is_lossy", image.format in _LOSSY)
 
 
-def read_frame(path: Path | BinaryIO, *, in_series: bool = False) -> np.ndarray:
+def read_frame(path: str | Path | BinaryIO, *, in_series: bool = False) -> np.ndarray:
     """Reads a frame as RGB.
 
     Images of more than 8 bits are scaled by the depth that their file states. Where a file says
     16 bits and nothing in it is brighter than 12 bits allow, it is either very dark or comes from
-    a camera of 12 bits: nobody can know, and it is refused. Transparency is passed over.
+    a camera of 12 bits: nobody can know, and it is refused. Where 14 bits would do, it is taken for
+    dark, and that is said. Transparency is passed over.
 
     Args:
         path: a JPEG, PNG or other image, or such a file opened.
@@ -196,12 +203,31 @@ def to_rgb(image: Image.Image, name: str, *, in_series: bool = False) -> np.ndar
     """
     if image.mode == "F" or image.mode.startswith("I"):
         white = find_white(image, name, in_series=in_series)
+        states_white = 0 < image.info["depth"].largest < white
+        if white == 65535 and not states_white and not in_series:
+            _remark_if_dark(name, np.asarray(image).max() / 256)
         grey = np.rint(np.asarray(image).astype(np.float64) * (255 / white)).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
     pixels = convert_colours(image, name)
     if image.info["depth"].is_reduced and not in_series and 0 < pixels.max() < 16:
         raise _unclear(name, "16 bits a colour, and nothing in it is brighter than 12 bits allow")
+    if image.info["depth"].is_reduced and not in_series:
+        _remark_if_dark(name, pixels.max())
     return pixels
+
+
+def _remark_if_dark(name: str, brightest: float) -> None:
+    """Says that an image of 16 bits was taken for a dark one, where a camera of 14 is as likely.
+
+    Args:
+        name: to call it by.
+        brightest: its largest value, of 256.
+    """
+    if 0 < brightest < 64:
+        remark(
+            f"{name} has 16 bits, and nothing in it is brighter than 14 bits allow; it was taken "
+            "for dark, so if its camera has 14 bits, convert its images to 8 bits"
+        )
 
 
 def convert_colours(image: Image.Image, name: str) -> np.ndarray:
