@@ -16,6 +16,7 @@ from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.weights import storage
 from ranet_jax.weights.checkpoint import load_network, save_network
 from ranet_jax.weights.network import Network, build_model, describe_model
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +183,42 @@ def test_tensors_of_another_size(tmp_path, network):
     message = str(caught.value)
     assert "encoder/resnet/conv1/kernel (7, 7, 3, 16) instead of (7, 7, 3, 8)" in message
     assert "missing: encoder/resnet/stage4_block1/conv1/kernel" in message
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from ranet_jax.errors import run_command
+from ranet_jax.weights.storage import RunCheckpoints, write_tree
+folder, limit, what = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+tree = {"params": np.random.default_rng(0).standard_normal((500, 500))}
+def save_step():
+    with RunCheckpoints(folder, {"model": {}}, keep=2, keep_best=1) as checkpoints:
+        checkpoints.save(1, tree, None)
+        if what == "steps":
+            checkpoints.save(2, tree, None)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+write = (lambda: write_tree(folder / "a", tree, {"model": {}})) if what == "tree" else save_step
+run_command(write)
+"""
+
+
+@pytest.mark.parametrize("what", ["tree", "step", "steps"])
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path, what):
+    """A limit for the size of a file stands for that of the disk."""
+
+    def write(limit):
+        line = [sys.executable, "-c", FULL, str(tmp_path), str(limit), what]
+        return subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
+
+    done = write(500_000)
+    (line,) = done.stderr.strip().splitlines()
+    assert done.returncode == 2
+    assert line.startswith(f"error: a checkpoint in {tmp_path} could not be written (File too ")
+    assert line.endswith("; make room there and give the same command again")
+    done = write(50_000_000)
+    assert done.returncode == 0, done.stderr
+    wanted = {"tree": {"a"}, "step": {"1"}, "steps": {"1", "2"}}[what]
+    assert wanted <= {path.name for path in tmp_path.iterdir()}

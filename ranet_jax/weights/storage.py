@@ -1,7 +1,9 @@
 """Trees of arrays on disk: the only module that knows orbax."""
 
+import errno
 import logging
 import os
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +19,9 @@ from ranet_jax.errors import InputError
 _DAMAGE = (ValueError, KeyError, TypeError, FileNotFoundError, NotADirectoryError)
 """What orbax and TensorStore raise where files are lost or cut short, found by losing and cutting
 each. Anything else is no fault of the files, and names itself."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room."""
 
 _FILES = ("_CHECKPOINT_METADATA", "orbax.checkpoint", "state")
 """What lies at the top of a checkpoint's folder."""
@@ -41,8 +46,11 @@ def write_tree(path: Path, tree: dict[str, Any], description: dict[str, Any]) ->
         path: the new folder, which must not exist.
         tree: of arrays.
         description: JSON to keep with it.
+
+    Raises:
+        InputError: there is no room for it.
     """
-    with _hushed():
+    with _hushed(), _naming_full_disk(path.parent):
         ocp.save(path.resolve(), tree, custom_metadata=description)
 
 
@@ -152,7 +160,7 @@ class RunCheckpoints:
             ),
             cleanup_tmp_directories=True,
         )
-        self._cleanup.callback(self._checkpointer.close)
+        self._cleanup.callback(self._close)
 
     def save(self, step: int, state: Any, score: float | None) -> None:
         """Starts to write a checkpoint; waits for the one before, not for this one.
@@ -161,11 +169,15 @@ class RunCheckpoints:
             step: its number.
             state: a tree of arrays.
             score: by which the best are kept; None where the step was not scored.
+
+        Raises:
+            InputError: there is no room for it, or there was none for the one before.
         """
         metrics = None if score is None else {"score": score}
-        self._checkpointer.save_async(
-            step, state, metrics=metrics, custom_metadata=self._description
-        )
+        with _naming_full_disk(self._folder):
+            self._checkpointer.save_async(
+                step, state, metrics=metrics, custom_metadata=self._description
+            )
 
     def read_description(self) -> dict[str, Any] | None:
         """The description kept with the newest checkpoint; None where there is none yet.
@@ -199,12 +211,20 @@ class RunCheckpoints:
     def _naming_damage(self, step: int) -> Any:
         return naming_damage(self._folder / str(step), "delete it to go on from the one before")
 
+    def _close(self) -> None:
+        with _naming_full_disk(self._folder):
+            self._checkpointer.close()
+
     def __enter__(self) -> "RunCheckpoints":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Waits until everything is written, also when the run ends with an error."""
-        self._cleanup.close()
+    def __exit__(self, *error: Any) -> None:
+        """Waits until everything is written, also when the run ends with an error.
+
+        Raises:
+            InputError: there was no room for it.
+        """
+        self._cleanup.__exit__(*error)
 
 
 @contextmanager
@@ -225,6 +245,29 @@ def naming_damage(path: Path, remedy: str) -> Iterator[None]:
         raise _describe_damage(path, reason, remedy) from None
 
 
+@contextmanager
+def _naming_full_disk(folder: Path) -> Iterator[None]:
+    """Turns a lack of room into one line that names the folder.
+
+    Args:
+        folder: that is written to.
+
+    Raises:
+        InputError: as said.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:  # of TensorStore, which says it in words
+        told = re.search(r"writing.*os_error_code='(\d+)'", str(error), re.DOTALL)
+        number = int(told[1]) if told else getattr(error, "errno", None)
+        if number not in _FULL:
+            raise
+        raise InputError(
+            f"a checkpoint in {folder} could not be written ({os.strerror(number)}); make room "
+            "there and give the same command again"
+        ) from None
+
+
 def _describe_damage(path: Path, reason: str, remedy: str) -> InputError:
     """What to say of a checkpoint that cannot be read."""
     # Where a file may not be read, orbax and TensorStore say the same as where it is lost.
@@ -241,10 +284,9 @@ def _hushed() -> Iterator[None]:
     absl.addFilter(_is_of_others)
     # Left in place: asyncio reports orbax's failed tasks whenever they are collected.
     asyncio.addFilter(_is_of_others)
-    try:
-        yield
-    finally:
-        absl.removeFilter(_is_of_others)
+    yield
+    # After an error it stays: orbax's threads tell of it later.
+    absl.removeFilter(_is_of_others)
 
 
 def _is_of_others(record: logging.LogRecord) -> bool:
