@@ -13,12 +13,14 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import is_lossy, open_image
+from ranet_jax.media.mask_depth import unstretch
 from ranet_jax.media.mask_kinds import VOID, Mask, SoftMaskError, decode_kind
 from ranet_jax.media.palette import PALETTE, is_davis, name_davis_colours
 from ranet_jax.media.rims import find_inner
 from ranet_jax.remarks import remark
 
 _NEARLY_GREY = 16  # by which the channels of a grey mask that was a JPEG differ
+_FEW = 32  # grey values up to this are surely ids: soft edges of white have greys all over
 _EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
@@ -72,11 +74,24 @@ def read_davis_mask(
         labels = np.asarray(image)  # by the rules, and nothing is to be guessed
     elif image.mode in ("L", "1") and binary and not is_lossy(image):
         labels = np.asarray(image)
+    elif image.mode == "L" and not is_lossy(image) and _has_few_ids(_read_grey(image)):
+        labels = _read_grey(image)
     else:
         labels = _find_ids(decode_kind(image, name), name, binary=binary)
     if binary:
         return (labels != 0).astype(np.uint8)
     return np.where(labels == VOID, 0, labels).astype(np.uint8)
+
+
+def _read_grey(image: Image.Image) -> np.ndarray:
+    """The values of a grey image as its file has them, int32 [h, w]."""
+    return unstretch(image, np.asarray(image).astype(np.int32))
+
+
+def _has_few_ids(labels: np.ndarray) -> bool:
+    """Whether grey values are ids by the rules of DAVIS, so that nothing is to be guessed."""
+    found = np.setdiff1d(labels, [0, VOID])
+    return found.size > 0 and found.max() <= _FEW
 
 
 def _find_ids(mask: Mask, name: str, *, binary: bool) -> np.ndarray:

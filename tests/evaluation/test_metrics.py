@@ -8,7 +8,9 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from ranet_jax.errors import InputError
 from ranet_jax.evaluation.metrics import (
     Scores,
     average,
@@ -203,3 +205,18 @@ def test_measures_and_their_average():
 if __name__ == "__main__":
     for name in filter(find_davis, SEQUENCES):
         print(name, {key: f"{value:.1e}" for key, value in differences(name).items()})
+
+
+def test_grey_results_are_scored_as_they_are(tmp_path):
+    """A rim of object 1 around object 2 looks like a soft edge, and is none."""
+    labels = np.zeros((40, 60), np.uint8)
+    labels[9:31, 9:41] = 1
+    labels[10:30, 10:40] = 2
+    full = np.full((40, 60), 2, np.uint8)
+    for mask in (labels, full, np.where(labels == 1, 255, labels).astype(np.uint8)):
+        Image.fromarray(mask).save(tmp_path / "a.png")
+        expected = np.where(mask == 255, 0, mask)
+        np.testing.assert_array_equal(read_davis_mask(tmp_path / "a.png"), expected)
+    Image.fromarray(np.where(labels == 2, 255, 0).astype(np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="is a grey 0/255 mask"):
+        read_davis_mask(tmp_path / "a.png")
