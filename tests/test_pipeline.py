@@ -35,6 +35,9 @@ class Images:
     def __len__(self):
         return self.size
 
+    def identify(self):
+        return f"{self.size} squares"
+
     def __getitem__(self, index):
         generator = np.random.default_rng(index)
         image = generator.integers(0, 100, (60, 90, 3)).astype(np.uint8)
@@ -266,6 +269,7 @@ def test_videos_kept_for_validation_are_never_drawn(monkeypatch, tmp_path):
     ):
         open_sets(sets, tmp_path, numbers, numbers, 5, left_out=["e", "b", "d"])
     (one,) = open_sets(sets, tmp_path, numbers, numbers, 5, left_out=["b"])
+    assert one.identity == "9 squares"
     dataset = make_dataset([one], 0)
     drawn = {int(dataset[i]["origin"][1]) for i in range(12)}
     assert drawn == {0, 1, 2, 6, 7, 8}

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 from ranet_jax.data import records
 from ranet_jax.data.prepare import builder
 from ranet_jax.data.prepare.training_sets import prepare
-from ranet_jax.data.records import VideoRecords, open_davis, open_saliency
+from ranet_jax.data.records import Source, VideoRecords, open_davis, open_saliency
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_davis_mask, read_foreground
@@ -184,6 +185,42 @@ def test_source_is_a_sequence_with_a_lasting_name(stills):
         with pytest.raises(IndexError, match="has no sample"):
             source[index]
     assert source[np.int64(4)].name == "4"
+
+
+def test_a_set_is_known_by_its_records_and_their_order(stills, tmp_path):
+    expected = open_saliency(stills, "mine").identify()
+    assert expected.startswith("5 records, checksum ")
+    prepare("mine", stills / "raw", tmp_path)
+    assert open_saliency(tmp_path, "mine").identify() == expected, "from the same files, elsewhere"
+    raw = tmp_path / "raw"
+    shutil.copytree(stills / "raw", raw)
+    for kind, suffix in (("images", "jpg"), ("masks", "png")):
+        (raw / kind / f"0.{suffix}").rename(raw / kind / f"9.{suffix}")
+    found = {expected}
+    for count in (5, 6):
+        shutil.copy(raw / "images/1.jpg", raw / "images/10.jpg")
+        if count == 6:
+            shutil.copy(raw / "masks/1.png", raw / "masks/10.png")
+        prepare("mine", raw, tmp_path, overwrite=True)
+        found.add(open_saliency(tmp_path, "mine").identify())
+    assert len(found) == 3 and {text.split()[0] for text in found} == {"5", "6"}
+
+
+def test_what_is_said_of_a_record_names_it(tmp_path, capsys):
+    write_images(tmp_path / "raw", 1)
+    prepare("mine", tmp_path / "raw", tmp_path)
+    whole = dict(open_saliency(tmp_path, "mine")._records[0])
+    for kind in ("image", "mask"):
+        source = Source("mine", [whole | {kind: whole[kind][:60]}], read_foreground)
+        with pytest.raises(InputError, match=rf"^the {kind} of 0 in mine cannot be read as"):
+            source[0]
+    soft = io.BytesIO()
+    colours = Image.fromarray(draw_pair(0)[1]).convert("RGB")
+    colours.putpixel((5, 5), (10, 200, 30))
+    colours.save(soft, "jpeg")
+    decode_mask = partial(read_davis_mask, binary=True)
+    Source("mine", [whole | {"mask": soft.getvalue()}], decode_mask)[0]
+    assert "remark: the mask of 0 in mine" in capsys.readouterr().err
 
 
 def test_unprepared_set_names_folder_and_command(tmp_path, monkeypatch):

@@ -46,12 +46,15 @@ class Set(NamedTuple):
         records: indices of the records that may be drawn.
         weight: how often it is drawn, relative to the others.
         draw: makes an example from a record.
+        identity: what differs where it has other records, see `Source.identify`; empty where
+            nothing is prepared.
     """
 
     name: str
     records: Sequence[int]
     weight: float
     draw: Draw
+    identity: str = ""
 
 
 def open_sets(
@@ -89,14 +92,16 @@ def open_sets(
             return Set(name, range(1 << 20), weight, ClipDraw(video_augmentation))
         if name not in SPLITS:
             source = open_saliency(data_dir, name)
-            return Set(name, range(len(source)), weight, StaticDraw(source, augmentation))
+            draw = StaticDraw(source, augmentation)
+            return Set(name, range(len(source)), weight, draw, source.identify())
         source, videos = open_davis(data_dir, name)
         videos_of_all.update(video.name for video in videos)
         kept = tuple(video for video in videos if video.name not in left_out)
         if not kept:
             raise InputError(f"data.left_out leaves no video of {name} to train on")
         records = [v.start + i for v in kept for i in range(len(v.numbers))]
-        return Set(name, records, weight, VideoDraw(source, kept, video_augmentation, reach))
+        draw = VideoDraw(source, kept, video_augmentation, reach)
+        return Set(name, records, weight, draw, source.identify())
 
     sets, problems = [], []
     for name, weight in weights.items():

@@ -52,7 +52,8 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
     sets = open_sets(config, model.canvas)
     validator = Validator(config.validation, model, config.precision)
     check_init(config, work)
-    description = {"model": describe_model(model), "config": flatten_config(config)}
+    data = {one.name: one.identity for one in sets}
+    description = {"model": describe_model(model), "config": flatten_config(config), "data": data}
     with (
         # Processes of one run share its folder; the first one guards it for all.
         lock_folder(work) if parallel.process_index() == 0 else nullcontext(),
@@ -61,7 +62,7 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
         ) as checkpoints,
         catch_signals() as stopped,
     ):
-        state = parallel.replicate(open_state(checkpoints, model, config, work))
+        state = parallel.replicate(open_state(checkpoints, model, config, work, data))
         step = start = int(state.step)
         if start >= config.steps:
             print(f"{work} is complete: {start} steps")

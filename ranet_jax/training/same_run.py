@@ -19,7 +19,8 @@ FREE_FIELDS = (
     "data.workers",
     "data.data_dir",
 )
-"""What may change when a run goes on, because the result does not depend on it.
+"""What may change when a run goes on, because the result does not depend on it. Nor does it on the
+folder of the data: the data themselves are compared.
 
 A name stands for all fields below it."""
 
@@ -51,6 +52,31 @@ def check_same_run(config: ml_collections.ConfigDict, written: dict[str, Any], w
         raise InputError(
             f"{work} holds a run of another recipe: {'; '.join(differing)}; choose another "
             f"--workdir (with --config.init_from={work} to go on from its weights)"
+        )
+
+
+def check_same_data(now: dict[str, str], written: dict[str, str], work: Path) -> None:
+    """Refuses to go on with other training records than those that a run was begun with.
+
+    Args:
+        now: what identifies each set, by its name; see `Source.identify`.
+        written: the same when the newest checkpoint was written; empty in one of an earlier
+            version.
+        work: folder of the run.
+
+    Raises:
+        InputError: names the sets that differ.
+    """
+    differing = [
+        f"{name} has {now[name]} and had {written[name]}"
+        for name in sorted(now.keys() & written.keys())
+        if now[name] != written[name]
+    ]
+    if differing:
+        raise InputError(
+            f"{work} was trained on other data: {'; '.join(differing)}; name the folder of those "
+            f"by --config.data.data_dir, or choose another --workdir (with --config.init_from="
+            f"{work} to go on from its weights)"
         )
 
 

@@ -13,7 +13,7 @@ from jax import Array
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.training.optimizer import make_optimizer
-from ranet_jax.training.same_run import check_same_run
+from ranet_jax.training.same_run import check_same_data, check_same_run
 from ranet_jax.weights.checkpoint import RUN_FOLDER, load_network
 from ranet_jax.weights.network import check_params
 from ranet_jax.weights.storage import RunCheckpoints
@@ -144,7 +144,11 @@ def stretch_entry(params: Any, top_k: int) -> Any:
 
 
 def open_state(
-    checkpoints: RunCheckpoints, model: RANet, config: ml_collections.ConfigDict, work: Path
+    checkpoints: RunCheckpoints,
+    model: RANet,
+    config: ml_collections.ConfigDict,
+    work: Path,
+    data: dict[str, str],
 ) -> TrainState:
     """The state to go on from: the newest checkpoint's, or that before the first step.
 
@@ -153,17 +157,19 @@ def open_state(
         model: the network.
         config: the recipe, which must be that of the run.
         work: folder of the run, for the error.
+        data: what identifies each training set, which must be those of the run.
 
     Returns:
         The state.
 
     Raises:
-        InputError: as `check_same_run`, or as `start_state`.
+        InputError: as `check_same_run`, `check_same_data` or `start_state`.
     """
     description = checkpoints.read_description()
     if description is None:
         return start_state(model, config)
     check_same_run(config, description["config"], work)
+    check_same_data(data, description.get("data", {}), work)
     # `init_from` served the first start alone, and may be gone by now.
     drawn = ml_collections.ConfigDict(config).copy_and_resolve_references()
     drawn.init_from = ""

@@ -1,5 +1,7 @@
 """What a run starts with and goes on with, and one update of it."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,7 @@ from ranet_jax.training import state as training
 from ranet_jax.training.loop import check_finite
 from ranet_jax.training.optimizer import make_optimizer
 from ranet_jax.training.recipe import make_model
-from ranet_jax.training.same_run import flatten_config
+from ranet_jax.training.same_run import check_same_data, flatten_config
 from ranet_jax.training.state import open_state, start_state, stretch_entry
 from ranet_jax.weights.checkpoint import save_network
 from ranet_jax.weights.network import Network, check_params, describe_model
@@ -94,22 +96,32 @@ def test_a_network_that_ranks_does_not_start_from_an_ablation(monkeypatch):
 def test_a_run_goes_on_with_the_network_it_was_started_with(tmp_path):
     config = demo.get_config()
     model = make_model(config)
-    description = {"model": describe_model(model), "config": flatten_config(config)}
+    data = {"ecssd": "5 records, checksum 0000000a"}
+    description = {"model": describe_model(model), "config": flatten_config(config), "data": data}
     state = start_state(model, config)
     # Other numbers than those of a new start.
     state = jax.tree.map(lambda x: x + 3, state)
     with RunCheckpoints(tmp_path, description, keep=1, keep_best=1) as checkpoints:
         checkpoints.save(3, state, None)
     with RunCheckpoints(tmp_path, description, keep=1, keep_best=1) as checkpoints:
-        found = open_state(checkpoints, model, config, tmp_path)
+        found = open_state(checkpoints, model, config, tmp_path, data)
+        other = {"ecssd": "7 records, checksum 0000000b"}
+        with pytest.raises(
+            InputError, match=r"other data: ecssd has 7 rec.* and had 5 records.*000a; name the fol"
+        ):
+            open_state(checkpoints, model, config, tmp_path, other)
         config.model.use_previous = False
         with pytest.raises(InputError, match=r"model\.use_previous is False and was True; choose"):
-            open_state(checkpoints, make_model(config), config, tmp_path)
+            open_state(checkpoints, make_model(config), config, tmp_path, data)
     assert int(found.step) == 3
     expected = leaves(state)
     assert leaves(found).keys() == expected.keys()
     for name, leaf in leaves(found).items():
         np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
+
+
+def test_runs_of_earlier_versions_do_not_say_what_data_they_had():
+    check_same_data({"ecssd": "5 records", "generated": ""}, {}, Path("run"))
 
 
 def test_backbone_has_its_own_learning_rate():
