@@ -259,6 +259,39 @@ def test_later_frames_go_on_from_the_previous_one_and_back_at_the_end():
     assert Frames.read[3:] == draw._find_later(videos[1], nearby, 4)
 
 
+def test_later_frames_keep_their_pace_where_frames_were_left_out():
+    """By their numbers; over more than are within reach no example goes."""
+    video = VideoRecords("a", 10, (0, 1, 2, 4, 5, 6, 20, 21, 40))
+    draw = VideoDraw(Frames(19), (video,), Augmentation(later_frames=4), reach=5)
+
+    def numbers_after(nearby, number):
+        records = (10 + video.numbers.index(each) for each in (nearby, number))
+        return [video.numbers[record - 10] for record in draw._find_later(video, *records)]
+
+    assert numbers_after(0, 2) == [4, 6, 4, 2]
+    assert numbers_after(1, 2) == [4, 5, 6, 5]
+    assert numbers_after(5, 2) == [5, 6, 2, 5]
+    assert numbers_after(21, 20) == [21, 20, 21, 20]
+    assert numbers_after(40, 40) == [40, 40, 40, 40]
+    assert numbers_after(20, 21) == [20, 21, 20, 21]
+
+
+def test_later_frames_of_videos_without_gaps_are_what_they_were():
+    for count in range(1, 9):
+        video = VideoRecords("a", 3, tuple(range(7, 7 + count)))
+        for reach in (0, 5):
+            draw = VideoDraw(Frames(12), (video,), Augmentation(later_frames=6), reach)
+            for index in range(3, 3 + count):
+                for nearby in range(max(3, index - reach), min(3 + count, index + reach + 1)):
+                    expected, place, pace = [], index, index - nearby or 1
+                    for _ in range(6):
+                        if not 3 <= place + pace < 3 + count:
+                            pace = -pace
+                        place = min(max(place + pace, 3), 2 + count)
+                        expected.append(place)
+                    assert draw._find_later(video, nearby, index) == expected
+
+
 def test_videos_kept_for_validation_are_never_drawn(monkeypatch, tmp_path):
     every = tuple(VideoRecords(name, 3 * i, (0, 1, 2)) for i, name in enumerate("abc"))
     monkeypatch.setattr(pipeline, "open_davis", lambda *_: (Frames(9), every))

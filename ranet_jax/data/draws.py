@@ -149,16 +149,42 @@ class VideoDraw(NamedTuple):
     def _find_later(self, video: VideoRecords, nearby: int, index: int) -> list[int]:
         """The frames after frame `index`, in the direction and at the pace of the previous one.
 
-        A video that ends is followed back.
+        A video is followed back where it ends, or lacks more frames than `reach`; where it does so
+        on both sides it stands still.
         """
-        pace, last = index - nearby or 1, len(video.numbers) - 1
+        numbers = np.array(video.numbers)
+        here = index - video.start
+        pace = int(numbers[here] - numbers[nearby - video.start]) or 1
+        reach = max(self.reach, abs(pace))
         found = []
         for _ in range(self.augmentation.later_frames):
-            if not 0 <= index + pace - video.start <= last:
+            there = _step(numbers, here, pace, reach)
+            if there is None:
                 pace = -pace
-            index = min(max(index + pace, video.start), video.start + last)
-            found.append(index)
+                there = _step(numbers, here, pace, reach)
+            here = here if there is None else there
+            found.append(video.start + here)
         return found
+
+
+def _step(numbers: np.ndarray, here: int, pace: int, reach: int) -> int | None:
+    """Finds which frame comes at some pace after another one.
+
+    Args:
+        numbers: of all frames, ascending.
+        here: index of the frame to go on from.
+        pace: by how much the number is to grow, or to shrink.
+        reach: by how much at most.
+
+    Returns:
+        Index of the frame whose number is nearest to that; None where the video has none.
+    """
+    wanted = numbers[here] + pace
+    if not numbers[0] <= wanted <= numbers[-1]:
+        return None
+    ahead = np.flatnonzero((numbers - numbers[here]) * np.sign(pace) > 0)
+    there = int(ahead[np.argmin(np.abs(numbers[ahead] - wanted))])
+    return there if abs(numbers[there] - numbers[here]) <= reach else None
 
 
 class ClipDraw(NamedTuple):

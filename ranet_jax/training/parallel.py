@@ -1,5 +1,6 @@
 """Data parallelism: the only module that knows how many devices and processes there are."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,12 +21,29 @@ def start_processes(coordinator: str | None, process: int, processes: int) -> No
             tells jax by itself (Slurm, TPU pods) and `processes` is over 1.
         process: number of this process, from 0.
         processes: how many there are.
+
+    Raises:
+        InputError: the number is none of theirs, or nobody says where process 0 is.
     """
-    if processes > 1:
-        if coordinator:
-            jax.distributed.initialize(coordinator, processes, process)
-        else:
+    if not 0 <= process < processes:
+        raise InputError(
+            f"--process is {process} and --processes {processes}; number the processes of a run "
+            "from 0 on, below how many there are"
+        )
+    if processes == 1:
+        return
+    if coordinator is None:
+        try:
             jax.distributed.initialize()
+        except ValueError:
+            raise InputError(
+                f"--processes {processes} needs --coordinator host:port, that of process 0, where "
+                "no cluster tells it"
+            ) from None
+    elif re.fullmatch(r".+:\d+", coordinator):
+        jax.distributed.initialize(coordinator, processes, process)
+    else:
+        raise InputError(f"--coordinator {coordinator} is no host:port; give that of process 0")
 
 
 def check_batch_size(batch_size: int, accumulate: int) -> None:

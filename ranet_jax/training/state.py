@@ -49,10 +49,10 @@ def check_init(config: ml_collections.ConfigDict, work: Path) -> None:
 def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
     """The state before the first step: from `init_from`, or drawn.
 
-    An ablation of the selection may start from a network that ranks, such as an imported encoder:
-    then what takes the maps is drawn. Of a network that has another width after the ResNet, such as
-    an imported encoder again, the ResNet alone is taken. Where another number of maps is kept, what
-    takes them is stretched to it.
+    Of an imported encoder, and of a network that has another width after the ResNet, the ResNet
+    alone is taken. An ablation of the selection may start from a network that ranks: then what
+    takes the maps is drawn. Where another number of maps is kept, what takes them is stretched to
+    it.
 
     Args:
         model: the network.
@@ -68,11 +68,14 @@ def start_state(model: RANet, config: ml_collections.ConfigDict) -> TrainState:
     if config.init_from:
         path = Path(config.init_from)
         network = load_network(path, encoder_suffices=True)
-        if network.model.head_width != model.head_width:
-            print(
-                f"init_from {path} has a head_width of {network.model.head_width} and this model "
-                f"{model.head_width}: its ResNet is taken, all the rest is drawn"
+        if network.encoder_alone or network.model.head_width != model.head_width:
+            what = (
+                "is an encoder alone"
+                if network.encoder_alone
+                else f"has a head_width of {network.model.head_width} and this model "
+                f"{model.head_width}"
             )
+            print(f"init_from {path} {what}: its ResNet is taken, all the rest is drawn")
             resnet = network.params["encoder"]["resnet"]
             params = params | {"encoder": params["encoder"] | {"resnet": resnet}}
         elif network.model.selection == "ranking" != model.selection:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from ranet_jax.errors import InputError
 from ranet_jax.training import parallel
 from tests.training.runs import ENVIRONMENT
 
@@ -75,6 +76,27 @@ def test_a_batch_is_cut_where_no_frames_follow():
     devices = jax.local_device_count()
     np.testing.assert_array_equal(cut["labels"].reshape(4, 3), batch["labels"])
     assert cut["later_labels"].shape == (devices, 4 // devices, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "process", "processes", "message"),
+    [
+        (None, 0, 2, "--processes 2 needs --coordinator host:port, that of process 0"),
+        ("localhost", 0, 2, "--coordinator localhost is no host:port; give that of process 0"),
+        ("localhost:1234", 2, 2, "--process is 2 and --processes 2; number the processes"),
+        ("localhost:1234", -1, 2, "--process is -1 and --processes 2; number the processes"),
+        (None, 1, 1, "--process is 1 and --processes 1; number the processes"),
+        (None, 0, 0, "--process is 0 and --processes 0; number the processes"),
+    ],
+)
+def test_processes_that_cannot_find_one_another(coordinator, process, processes, message):
+    with pytest.raises(InputError, match=message):
+        parallel.start_processes(coordinator, process, processes)
+
+
+def test_of_one_process_nothing_is_asked(monkeypatch):
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_: pytest.fail("asked"))
+    parallel.start_processes(None, 0, 1)
 
 
 @pytest.mark.slow

@@ -41,6 +41,34 @@ def test_init_from_another_model(tmp_path):
         start_state(small_ranet(), tiny_config(init_from=str(tmp_path / "other")))
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"canvas": (96, 128)},
+        {"learned_scores": False},
+        {"selection": "spatial"},
+        {"head_width": 16, "top_k": 9},
+    ],
+)
+def test_of_an_encoder_the_resnet_is_taken_and_the_seed_draws_the_rest(monkeypatch, capsys, fields):
+    encoder, model = tiny(), tiny().clone(**fields)
+    given = init_params(encoder, 0)  # as an import draws what an encoder lacks
+    network = Network(encoder, given, {}, encoder_alone=True)
+    monkeypatch.setattr(training, "load_network", lambda _, **__: network)
+    monkeypatch.setattr(training, "make_optimizer", lambda _: optax.identity())
+    resnet = leaves({"encoder": {"resnet": given["encoder"]["resnet"]}})
+    for seed in (0, 3):
+        found = leaves(start_state(model, tiny_config(init_from="encoder", seed=seed)).params)
+        expected = leaves(init_params(model, seed)) | resnet
+        assert found.keys() == expected.keys()
+        for name, leaf in found.items():
+            np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
+        if not fields and not seed:  # what such a run began with before
+            jax.tree.map(np.testing.assert_array_equal, found, leaves(given))
+    assert "encoder is an encoder alone: its ResNet is taken, all the" in capsys.readouterr().out
+
+
 def test_the_entry_is_stretched_to_more_maps():
     few = init_params(tiny(learned_scores=False), 3)
     many = stretch_entry(few, 16)
