@@ -17,8 +17,8 @@ def write_zip(path: Path, files: Mapping[str, Path]) -> None:
     """
     with (
         replace_file(path) as unfinished,
-        # PNG files are compressed already.
-        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive,
+        # PNG files are compressed already. ZIP's time begins in 1980, that of files in 1970.
+        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive,
     ):
         for name, file in files.items():
             archive.write(file, name)

@@ -12,6 +12,7 @@ from PIL import Image
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import __main__ as evaluation
 from ranet_jax.evaluation import run as evaluation_run
+from ranet_jax.evaluation.submission import write_zip
 from ranet_jax.files import lock_folder
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from tests.evaluation.runs import FRAMES, break_davis, break_frame, contents, read_rows, run
@@ -191,6 +192,15 @@ def test_test_dev_writes_the_submission(monkeypatch, tmp_path, davis, checkpoint
         assert archive.namelist() == expected
     assert "scores" not in json.loads((out / "summary.json").read_text())
     assert not list(out.glob("*.csv"))
+
+
+def test_masks_dated_before_1980_are_packed(tmp_path):
+    mask = tmp_path / "00000.png"
+    mask.write_bytes(b"a mask")
+    os.utime(mask, (0, 0))
+    write_zip(tmp_path / "all.zip", {"a/00000.png": mask})
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.read("a/00000.png") == b"a mask"
 
 
 def test_a_submission_needs_every_mask_and_replaces_the_old_one_only_then(

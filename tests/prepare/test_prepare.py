@@ -156,6 +156,10 @@ def no_name(tmp_path):
     return ["../mine", "--source", tmp_path], "'../mine' cannot be a set's name"
 
 
+def name_of_no_recipe(tmp_path):
+    return ["mine.v2", "--source", tmp_path], "'mine.v2' cannot be a set's name; use letters, digi"
+
+
 def name_of_drawn_clips(tmp_path):
     return ["generated", "--source", tmp_path], "generated is the set of clips that are drawn"
 
@@ -192,7 +196,8 @@ def two_images_of_one_name(tmp_path):
 
 BAD_INPUTS = [
     *(no_source, unobtainable, empty_source, other_layout, folder_above, no_masks, other_names),
-    *(masks_only, folders_of_davis, no_split, no_name, no_davis, unnumbered_frame),
+    *(masks_only, folders_of_davis, no_split, no_name, name_of_no_recipe, no_davis),
+    unnumbered_frame,
     *(name_of_drawn_clips, grey_annotations, two_images_of_one_name),
 ]
 

@@ -205,8 +205,8 @@ def prepare(
     Raises:
         InputError: the source cannot be used, or the records cannot be written.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise InputError(f"{name!r} cannot be a set's name; use letters, digits and . _ -")
+    if not re.fullmatch(r"\w[\w-]*", name):  # ml_collections takes no name with a dot in a recipe
+        raise InputError(f"{name!r} cannot be a set's name; use letters, digits, _ and -")
     if name == GENERATED:
         raise InputError(f"{name} is the set of clips that are drawn for the demo; choose another")
     if name.startswith("davis") and name not in SPLITS:
