@@ -102,6 +102,21 @@ def load_examples(
     return iter(grain.MapDataset.range(steps).map(draw).to_iter_dataset(options))
 
 
+def check_learnable(objects: int) -> None:
+    """Refuses more objects than can be learned at once.
+
+    Args:
+        objects: how many the first frame has.
+
+    Raises:
+        InputError: too many.
+    """
+    if objects > GROUP:
+        raise InputError(
+            f"online learning of {objects} objects; at most {GROUP} fit, so leave it out"
+        )
+
+
 class OnlineLearner:
     """Learns one video after another, each from the segmenter's parameters, which never change.
 
@@ -194,10 +209,7 @@ class OnlineLearner:
         Raises:
             InputError: too many objects to learn.
         """
-        if objects > GROUP:
-            raise InputError(
-                f"online learning of {objects} objects; at most {GROUP} fit, so leave it out"
-            )
+        check_learnable(objects)
         slots = find_slot_size(objects)
         if slots not in self._compiled:
             start = time.perf_counter()

@@ -131,7 +131,10 @@ def main() -> None:
         out = args.out / entry.name
         return job._replace(source=entry.source, mask_paths=entry.mask_paths, out=out)
 
-    failures = find_unusable(entries, lambda entry: check_job(name_job(entry)))
+    def check(entry: Entry) -> None:
+        check_job(name_job(entry), learns=args.online_steps > 0)
+
+    failures = find_unusable(entries, check)
     set_up_computation(args)
     segmenter = Segmenter.from_network(
         choose_network(args), args.precision, probabilities=args.probabilities

@@ -13,7 +13,7 @@ from ranet_jax.files import lock_folder
 from ranet_jax.frame_bar import FrameBar
 from ranet_jax.media.frames import Frame, Video
 from ranet_jax.media.video import open_video
-from ranet_jax.online_learning import OnlineLearner
+from ranet_jax.online_learning import OnlineLearner, check_learnable
 from ranet_jax.segment.engine import Outcome, segment_video
 from ranet_jax.segment.messages import print_masks, print_summary
 from ranet_jax.segment.previous_results import check_folder
@@ -45,16 +45,20 @@ class Job(NamedTuple):
     resume: bool = False
 
 
-def check_job(job: Job) -> None:
+def check_job(job: Job, *, learns: bool = False) -> None:
     """Checks a video, its masks and the folder of its results, before its turn comes.
 
     Args:
         job: what is asked for.
+        learns: whether the first frame is going to be learned.
 
     Raises:
-        InputError: the video cannot be opened, its masks are not of it, or its folder has others.
+        InputError: the video cannot be opened, its masks are not of it or have too many objects to
+            be learned, or its folder has others.
     """
-    with _open(job):
+    with _open(job) as (_, masks):
+        if learns:
+            check_learnable(len(set(masks[0].ids.values())))
         _check_folder(job)
 
 

@@ -256,3 +256,17 @@ def test_nothing_is_loaded_where_no_video_can_be_segmented(call, videos, monkeyp
     assert code == 2 and printed.err.splitlines()[-1] == (
         "error: no video can be segmented; the lines above say why"
     )
+
+
+def test_more_objects_than_can_be_learned_are_known_before_the_first_video(
+    call, videos, monkeypatch
+):
+    mask = np.zeros((128, 96), np.uint8)
+    mask[::4, ::4] = 1 + np.arange(32 * 24).reshape(32, 24) % 17
+    for name in SHAPES:
+        frames = Image.open(videos / "videos" / name / "0.png").size
+        write_mask(videos / "masks" / f"{name}.png", np.resize(mask, frames[::-1]))
+    monkeypatch.setattr(command_line, "choose_network", lambda arguments: pytest.fail("loaded"))
+    arguments = videos / "videos", "--masks", videos / "masks", "--out", videos / "out"
+    code, printed, _ = call(*arguments, "--online-steps", 2)
+    assert code == 2 and "online learning of 17 objects; at most 16 fit" in printed.out
