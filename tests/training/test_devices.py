@@ -81,7 +81,6 @@ def test_a_batch_is_cut_where_no_frames_follow():
 @pytest.mark.parametrize(
     ("coordinator", "process", "processes", "message"),
     [
-        (None, 0, 2, "--processes 2 needs --coordinator host:port, that of process 0"),
         ("localhost", 0, 2, "--coordinator localhost is no host:port; give that of process 0"),
         ("localhost:1234", 2, 2, "--process is 2 and --processes 2; number the processes"),
         ("localhost:1234", -1, 2, "--process is -1 and --processes 2; number the processes"),
@@ -92,6 +91,16 @@ def test_a_batch_is_cut_where_no_frames_follow():
 def test_processes_that_cannot_find_one_another(coordinator, process, processes, message):
     with pytest.raises(InputError, match=message):
         parallel.start_processes(coordinator, process, processes)
+
+
+def test_processes_off_a_cluster_need_a_coordinator():
+    """In a program of its own: jax has begun here, and then refuses to join others at all."""
+    code = "from ranet_jax.training.parallel import start_processes; start_processes(None, 0, 2)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stderr.splitlines()[-1] == (
+        "ranet_jax.errors.InputError: --processes 2 needs --coordinator host:port, that of process "
+        "0, where no cluster tells it"
+    )
 
 
 def test_of_one_process_nothing_is_asked(monkeypatch):
