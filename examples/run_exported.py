@@ -54,7 +54,7 @@ def read_labels(path: Path) -> np.ndarray:
         return (values > 0).astype(np.uint8)
     values = np.where(values == 255, 0, values)
     if values.max() > slots:
-        sys.exit(f"{path} has the id {values.max()}; ids are 1 to {slots}, see manifest.json")
+        sys.exit(f"{path} has the id {values.max()}; ids are 1 to {slots}; export with --slots")
     return values
 
 

@@ -99,3 +99,12 @@ def test_paths_with_blanks_in_a_list_of_2016(tmp_path):
     root = make_tree(tmp_path, ["two words"], {"ImageSets/480p/val.txt": line})
     (sequence,) = find_sequences(root, SPLITS["davis16-val"])
     assert sequence.name == "two words"
+
+
+def test_an_image_that_is_named_unlike_the_others_is_said(tmp_path):
+    for index in range(5):
+        (tmp_path / f"frame_{index:04d}.png").touch()
+    assert name_mixture(list_images(tmp_path), tmp_path) is None
+    (tmp_path / "a_mask.png").touch()
+    said = name_mixture(list_images(tmp_path), tmp_path)
+    assert "has a_mask.png, named unlike the others, as a frame too; choose by a glob" in said

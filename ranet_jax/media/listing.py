@@ -71,17 +71,27 @@ def name_mixture(images: Iterable[Path], folder: Path) -> str | None:
         folder: that they are in.
 
     Returns:
-        A line that names the kinds that are mixed, and those that are passed over; None where
-        there is one kind alone.
+        A line that names the kinds that are mixed, an image that is named unlike the others, and
+        kinds that are passed over; None where there is none of these.
     """
+    images = list(images)
     kinds = sorted({path.suffix.lower() for path in images})
     others = sorted({path.suffix.lower() for path in folder.iterdir() if not is_hidden(path)})
     passed = [one for one in others if one in OTHER_SUFFIXES]
     mixed = f"has {', '.join(kinds)}, all of which are frames" if len(kinds) > 1 else ""
     over = f"has {', '.join(passed)}, which are passed over" if passed else ""
-    if not mixed and not over:
-        return None
-    return f"{folder} {' and '.join(filter(None, (mixed, over)))}; choose by a glob such as '*.jpg'"
+    stray = _find_stray(images)
+    named = f"has {', '.join(stray)}, named unlike the others, as a frame too" if stray else ""
+    found = " and ".join(filter(None, (mixed, named, over)))
+    return f"{folder} {found}; choose by a glob such as '*.jpg'" if found else None
+
+
+def _find_stray(images: Iterable[Path]) -> list[str]:
+    """Names of the few images whose names differ from those of the others by more than numbers."""
+    form = {path.name: re.sub("[0-9]+", "0", path.stem) for path in images}
+    usual, count = Counter(form.values()).most_common(1)[0]
+    stray = [name for name, one in form.items() if one != usual]
+    return stray if 2 * len(stray) < count else []
 
 
 def is_hidden(path: Path) -> bool:

@@ -48,10 +48,11 @@ def open_video(source: str | Path) -> Video:
     if path.is_dir():
         images = list_images(path)
         if not images:
-            raise InputError(f"{source} has no frames; it must hold {', '.join(IMAGE_SUFFIXES)}")
-        if mixture := name_mixture(images, path):
-            remark(mixture)
-        return _open_images(source, images)
+            raise InputError(
+                f"{source} has no frames; it must hold {', '.join(IMAGE_SUFFIXES)}; with a "
+                "folder of videos give that of their first masks, by --masks"
+            )
+        return _open_images(source, images, name_mixture(images, path))
     if path.exists():
         return open_animation(path) if is_animation(path) else open_video_file(source)
     if source.isdecimal():
@@ -66,13 +67,15 @@ def open_video(source: str | Path) -> Video:
     )
 
 
-def _open_images(source: str, images: list[Path]) -> Video:
-    """A video of image files."""
+def _open_images(source: str, images: list[Path], doubt: str | None = None) -> Video:
+    """A video of image files; what is in doubt of them is said when they are read."""
     check_stems(images, source, "rename them, or choose by a glob such as '*.jpg'")
     size = read_frame(images[0]).shape[:2]
     _check_sizes(images, size)
 
     def read() -> Generator[Frame, None, None]:
+        if doubt:
+            remark(doubt)
         remark(f"{source}: images have no times; {IMAGE_RATE} frames a second are assumed")
         is_lit = False
         for index, path in enumerate(images):

@@ -48,7 +48,10 @@ def parse_masks(added: list[str], replacing: list[str]) -> tuple[dict[int, Path]
     ]:
         match = re.fullmatch(r"(\d+)=(.*)", argument, re.DOTALL)
         if not match and flag == "--replace":
-            raise InputError(f"--replace {argument}: say from which frame on, such as 120=all.png")
+            raise InputError(
+                f"--replace {argument}: say from which frame on by its number, such as "
+                "120=all.png; the first frame is number 0"
+            )
         index, path = match.groups() if match else ("0", argument)
         if int(index) in paths:
             raise InputError(

@@ -122,7 +122,8 @@ def pair_folders(videos: Path, masks: Path) -> list[Entry]:
     for folder in (videos, masks):
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder; --masks takes one, and a folder of videos")
-    named = [(_name_video(path), path) for path in _list_videos(videos)]
+    paths = [path for path in _list_videos(videos) if path.resolve() != masks.resolve()]
+    named = [(_name_video(path), path) for path in paths]
     names = {name for name, _ in named}
     images: dict[str, Path] = {}
     for image in sorted(masks.iterdir()):
@@ -134,7 +135,13 @@ def pair_folders(videos: Path, masks: Path) -> list[Entry]:
     alone += [image.name for name, image in images.items() if name not in names]
     if alone and names & images.keys():
         some = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")
-        remark(f"{len(alone)} videos or masks have no partner and are left out: {some}")
+        remark(f"of videos and masks {len(alone)} have no partner and are left out: {some}")
+    if named and not names & images.keys():
+        path = named[0][1]
+        raise InputError(
+            f"no video of {videos} has a mask in {masks}; masks have the names of their videos, "
+            f"such as {named[0][0]}.png for {path.name}"
+        )
     entries = [Entry(name, str(path), {0: images[name]}) for name, path in named if name in images]
     return _check_entries(entries, videos)
 

@@ -28,6 +28,11 @@ def check_folder(
     """
     if not folder.exists() or all(path.name == LOCK for path in folder.iterdir()):
         return
+    if not (overwrite or resume) and not (folder / WRITTEN).exists():
+        raise InputError(
+            f"{folder} is not empty and holds no results; choose another --out, or give "
+            "--overwrite to write them beside what is there"
+        )
     if not (overwrite or resume):
         raise InputError(
             f"{folder} is not empty; give --resume to go on with it, --overwrite to replace the "

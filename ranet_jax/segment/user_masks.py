@@ -125,7 +125,8 @@ def _match_kinds(paths: Mapping[int, Path], masks: dict[int, Mask]) -> dict[int,
         if mask.kind != "black and white" or mask.white not in _BRIGHTEST:
             raise InputError(
                 f"{paths[coloured[0]]} has colours and {paths[index]} has none, so that it is not "
-                "known which objects are the same; draw all masks of a video in one way"
+                "known which objects are the same; paint all of them in the colours of the one, or "
+                "save all with ids"
             )
     remark(
         f"{paths[others[0]]} is black and white and {paths[coloured[0]]} has colours: white was "

@@ -88,6 +88,7 @@ class RunLog:
         self._progress.update(self._task, completed=step)
         if self._is_compiling and not show:  # neither rate nor time left is to count the compiler
             self._shown_step, self._shown_time = step, time.perf_counter()
+            self._shown_waited = self._waited
         self._is_compiling = False
         if not (show or "J&F" in metrics) or not self._writes:
             return

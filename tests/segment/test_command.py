@@ -359,7 +359,9 @@ def test_parse_masks():
         parse_masks(["a.png", "0=b.png"], [])
     with pytest.raises(InputError, match=r"--replace 7=c\.png: frame 7 has a mask already, b\.png"):
         parse_masks(["a.png", "7=b.png"], ["7=c.png"])
-    with pytest.raises(InputError, match=r"--replace c\.png: say from which frame on"):
+    with pytest.raises(
+        InputError, match=r"--replace c\.png: say from which frame on by its number"
+    ):
         parse_masks(["a.png"], ["c.png"])
     with pytest.raises(InputError, match="the first frame has no mask"):
         parse_masks(["7=b.png"], [])

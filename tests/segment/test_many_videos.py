@@ -88,7 +88,7 @@ def test_folders_with_dots_and_those_without_a_partner(tmp_path, capsys, monkeyp
         ("2024.01.06", "2024.01.06.png"),
     ]
     said = capsys.readouterr().err
-    assert "2 videos or masks have no partner and are left out: alone.mp4, other.png" in said
+    assert "of videos and masks 2 have no partner and are left out: alone.mp4, other.png" in said
 
 
 def test_lists_take_folders_with_dots_as_they_are_called(tmp_path):
@@ -210,6 +210,11 @@ def test_folders_that_cannot_be_used(tmp_path):
         pair_folders(tmp_path / "none", tmp_path)
     (tmp_path / "masks").mkdir()
     with pytest.raises(InputError, match="has no video with a mask"):
+        pair_folders(tmp_path, tmp_path / "masks")
+    (tmp_path / "clip.v1.mp4").touch()
+    with pytest.raises(
+        InputError, match=r"no video of .* has a mask in .*masks; .* such as clip\.v1\.png"
+    ):
         pair_folders(tmp_path, tmp_path / "masks")
     for name in ("a.png", "a.gif"):
         (tmp_path / "masks" / name).touch()

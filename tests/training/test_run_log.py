@@ -1,6 +1,7 @@
 """What a training run says and writes down of its steps."""
 
 import json
+import time
 
 import pytest
 
@@ -20,3 +21,14 @@ def test_scores_of_the_step_that_was_compiled_for(tmp_path, capsys, start):
     said = capsys.readouterr().out
     assert f"step {start + 1}: J 0.750, F 0.250, J&F 0.500" in said
     assert f"step {start + 1}: loss 0.5000\n" in said and "left" in said.splitlines()[-2]
+
+
+def test_waiting_while_the_program_is_compiled_is_not_counted(tmp_path):
+    with RunLog(tmp_path, 0, 1000, 8) as log:
+        with log.waiting():
+            time.sleep(0.2)
+        log.record(1, {"loss": 0.5}, show=False)
+        time.sleep(0.05)
+        log.record(2, {"loss": 0.25}, show=True)
+    (line,) = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert line["waiting_for_data"] < 1e-3
