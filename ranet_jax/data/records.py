@@ -28,7 +28,6 @@ FOLDER = "segmentation"
 # What the records hold. A set that is prepared again gets the next version of the format.
 _FORMAT = "1.0"
 
-
 _CHECKED = 16
 """How many records of a set, spread over it, a checksum is made of; reading all would take long."""
 

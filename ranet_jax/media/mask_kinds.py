@@ -8,8 +8,8 @@ from PIL import Image
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import convert_colours, find_white, is_lossy
 from ranet_jax.media.mask_depth import refuse_reduced, unstretch
-from ranet_jax.media.palette import find_background, is_davis, pack, read_palette
-from ranet_jax.media.rebuilt_palettes import DAVIS, find_davis_ids, list_colours
+from ranet_jax.media.palette import DAVIS, find_background, is_davis, pack, read_palette
+from ranet_jax.media.rebuilt_palettes import find_davis_ids, list_colours
 from ranet_jax.media.rims import FEW, Settled, is_smoothed, settle_rims
 
 VOID = 255

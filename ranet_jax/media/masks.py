@@ -74,8 +74,8 @@ def read_davis_mask(
         labels = np.asarray(image)  # by the rules, and nothing is to be guessed
     elif image.mode in ("L", "1") and binary and not is_lossy(image):
         labels = np.asarray(image)
-    elif image.mode == "L" and not is_lossy(image) and _has_few_ids(_read_grey(image)):
-        labels = _read_grey(image)
+    elif (grey := _read_few_ids(image)) is not None:
+        labels = grey
     else:
         labels = _find_ids(decode_kind(image, name), name, binary=binary)
     if binary:
@@ -83,15 +83,13 @@ def read_davis_mask(
     return np.where(labels == VOID, 0, labels).astype(np.uint8)
 
 
-def _read_grey(image: Image.Image) -> np.ndarray:
-    """The values of a grey image as its file has them, int32 [h, w]."""
-    return unstretch(image, np.asarray(image).astype(np.int32))
-
-
-def _has_few_ids(labels: np.ndarray) -> bool:
-    """Whether grey values are ids by the rules of DAVIS, so that nothing is to be guessed."""
+def _read_few_ids(image: Image.Image) -> np.ndarray | None:
+    """The values of a grey image, int32 [h, w], where the rules of DAVIS alone explain them."""
+    if image.mode != "L" or is_lossy(image):
+        return None
+    labels = unstretch(image, np.asarray(image).astype(np.int32))
     found = np.setdiff1d(labels, [0, VOID])
-    return found.size > 0 and found.max() <= _FEW
+    return labels if found.size and found.max() <= _FEW else None
 
 
 def _find_ids(mask: Mask, name: str, *, binary: bool) -> np.ndarray:

@@ -27,7 +27,8 @@ def _davis_palette() -> list[int]:
 PALETTE = _davis_palette()
 """Red, green and blue of each id, one after another."""
 
-_COLOURS = np.array(PALETTE).reshape(256, 3)
+DAVIS = np.array(PALETTE, np.int32).reshape(256, 3)
+"""Red, green and blue of each id."""
 
 
 class Background(NamedTuple):
@@ -54,7 +55,7 @@ def read_palette(image: Image.Image) -> np.ndarray:
 def is_davis(image: Image.Image) -> bool:
     """Whether all colours in use are those of DAVIS's palette, so that indices are surely ids."""
     used = np.unique(np.asarray(image))
-    return image.mode == "P" and bool((read_palette(image)[used] == _COLOURS[used]).all())
+    return image.mode == "P" and bool((read_palette(image)[used] == DAVIS[used]).all())
 
 
 def pack(colours: np.ndarray) -> np.ndarray:
@@ -135,7 +136,7 @@ def name_davis_colours(colours: np.ndarray) -> np.ndarray | None:
     Returns:
         int32 [h, w]; None if there are other colours.
     """
-    packed = pack(_COLOURS)
+    packed = pack(DAVIS)
     order = np.argsort(packed)
     place = np.searchsorted(packed[order], colours).clip(max=255)
     ids = order[place]

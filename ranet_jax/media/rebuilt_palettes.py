@@ -3,10 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from ranet_jax.media.palette import PALETTE, name_davis_colours, pack, read_palette
-
-DAVIS = np.array(PALETTE, np.int32).reshape(256, 3)
-"""Red, green and blue of each id."""
+from ranet_jax.media.palette import DAVIS, name_davis_colours, pack, read_palette
 
 
 def find_davis_ids(

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.segment.following import SIZE, moving, run
+from ranet_jax.segment import __main__ as command_line
+from ranet_jax.segmenter import Segmenter
+from tests.segment.following import SIZE, call_command, moving, run, segmenter
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +35,17 @@ def undisturbed(folder, masks, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     run(folder, masks, out)
     return out
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs the command; gives its exit code and what it prints."""
+    monkeypatch.setattr(command_line, "choose_network", lambda arguments: None)
+    monkeypatch.setattr(Segmenter, "from_network", lambda *_, **options: segmenter(**options))
+
+    def call(*arguments):
+        code, printed = call_command(monkeypatch, capsys, arguments)
+        assert code != 2 or len(printed.err.splitlines()) == 1, printed.err
+        return code, printed.out + printed.err
+
+    return call

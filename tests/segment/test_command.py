@@ -22,26 +22,11 @@ from tests.segment.following import (
     COUNT,
     SIZE,
     FakeLearner,
-    call_command,
     contents,
     read,
     segmenter,
 )
 from tests.test_video import FakeCamera
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Runs the command; gives its exit code and what it prints."""
-    monkeypatch.setattr(command_line, "choose_network", lambda arguments: None)
-    monkeypatch.setattr(Segmenter, "from_network", lambda *_, **options: segmenter(**options))
-
-    def call(*arguments):
-        code, printed = call_command(monkeypatch, capsys, arguments)
-        assert code != 2 or len(printed.err.splitlines()) == 1, printed.err
-        return code, printed.out + printed.err
-
-    return call
 
 
 @pytest.fixture

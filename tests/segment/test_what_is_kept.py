@@ -8,25 +8,9 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
-from ranet_jax.segment import __main__ as command_line
 from ranet_jax.segment.confidence import Confidence, find_doubtful
 from ranet_jax.segment.many import pair_folders
-from ranet_jax.segmenter import Segmenter
-from tests.segment.following import COUNT, call_command, contents, run, segmenter
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Runs the command; gives its exit code and what it prints."""
-    monkeypatch.setattr(command_line, "choose_network", lambda arguments: None)
-    monkeypatch.setattr(Segmenter, "from_network", lambda *_, **options: segmenter(**options))
-
-    def call(*arguments):
-        code, printed = call_command(monkeypatch, capsys, arguments)
-        assert code != 2 or len(printed.err.splitlines()) == 1, printed.err
-        return code, printed.out + printed.err
-
-    return call
+from tests.segment.following import COUNT, contents, run
 
 
 class FailingLearner:

@@ -8,23 +8,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 from ranet_jax.media.palette import PALETTE
 from ranet_jax.segment.user_masks import read_user_masks
-
-SIZE = (40, 60)
-
-
-@pytest.fixture
-def labels():
-    """Two objects, 1 and 2."""
-    labels = np.zeros(SIZE, np.uint8)
-    labels[5:20, 5:30] = 1
-    labels[10:35, 40:55] = 2
-    return labels
-
-
-@pytest.fixture(autouse=True)
-def _remarks_anew(monkeypatch):
-    """What was said in another test is said again."""
-    monkeypatch.setattr("ranet_jax.remarks._said", set())
+from tests.masks.conftest import SIZE
 
 
 def read(path, **options):

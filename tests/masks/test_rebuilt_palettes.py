@@ -8,24 +8,9 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.media.palette import PALETTE
 from ranet_jax.segment.user_masks import read_user_masks
+from tests.masks.conftest import SIZE
 
-SIZE = (40, 60)
 BLACK, RED, BLUE, GREEN, GREY = (0, 0, 0), (255, 0, 0), (0, 0, 255), (0, 128, 0), (128, 128, 128)
-
-
-@pytest.fixture
-def labels():
-    """Two objects, 1 and 2."""
-    labels = np.zeros(SIZE, np.uint8)
-    labels[5:20, 5:30] = 1
-    labels[10:35, 40:55] = 2
-    return labels
-
-
-@pytest.fixture(autouse=True)
-def _remarks_anew(monkeypatch):
-    """What was said in another test is said again."""
-    monkeypatch.setattr("ranet_jax.remarks._said", set())
 
 
 def read(*paths):

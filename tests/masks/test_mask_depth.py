@@ -10,17 +10,7 @@ from PIL import Image, ImageFilter
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import decode_mask, read_davis_mask
-
-SIZE = (40, 60)
-
-
-@pytest.fixture
-def labels():
-    """Two objects, 1 and 2."""
-    labels = np.zeros(SIZE, np.uint8)
-    labels[5:20, 5:30] = 1
-    labels[10:35, 40:55] = 2
-    return labels
+from tests.masks.conftest import SIZE
 
 
 def draw_soft():
