@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranet_jax.models.convolution import convolve, mix_channels
 from ranet_jax.models.layers import (
     EPSILON,
     Conv,
@@ -99,63 +98,6 @@ def test_normalized_frame_spans_what_imagenet_weights_expect():
     expected = [[[-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]] * 1]
     np.testing.assert_allclose(normalize_frame(frame, jnp.float32)[:, :1], expected, rtol=1e-6)
     np.testing.assert_allclose(normalize_frame(frame, jnp.float32)[0, 1, 0], 0.515 / 0.229, 1e-6)
-
-
-@pytest.mark.parametrize(
-    ("c", "f", "dilation"), [(40, 33, 1), (33, 40, 3), (64, 32, 6), (8, 40, 6), (3, 5, 1)]
-)
-def test_gradients_of_a_convolution_are_those_of_jax(float64, c, f, dilation):
-    keys = jax.random.split(jax.random.key(0), 3)
-    x = jax.random.normal(keys[0], (3, 9, 14, c))
-    kernel = jax.random.normal(keys[1], (3, 3, c, f))
-    gradient = jax.random.normal(keys[2], (3, 9, 14, f))
-
-    def plain(x, kernel):
-        return jax.lax.conv_general_dilated(
-            x,
-            kernel,
-            (1, 1),
-            [(dilation, dilation)] * 2,
-            rhs_dilation=(dilation, dilation),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-
-    value, pull = jax.vjp(lambda x, kernel: convolve(x, kernel, dilation), x, kernel)
-    expected, expected_pull = jax.vjp(plain, x, kernel)
-    np.testing.assert_array_equal(value, expected)
-    for found, true in zip(pull(gradient), expected_pull(gradient), strict=True):
-        np.testing.assert_allclose(found, true, atol=1e-10)
-
-
-@pytest.mark.parametrize(("size", "dilation"), [(3, 1), (3, 6), (5, 2)])
-def test_a_convolution_of_bfloat16_is_that_of_float32_but_for_rounding(size, dilation):
-    keys = jax.random.split(jax.random.key(0), 3)
-    shapes = (2, 9, 14, 40), (size, size, 40, 33), (2, 9, 14, 33)
-    x, kernel, gradient = (
-        jax.random.normal(key, shape, jnp.bfloat16) for key, shape in zip(keys, shapes, strict=True)
-    )
-
-    def compute(x, kernel, gradient):
-        value, pull = jax.vjp(lambda x, kernel: convolve(x, kernel, dilation), x, kernel)
-        return value, *pull(gradient)
-
-    wide = [each.astype(jnp.float32) for each in (x, kernel, gradient)]
-    for found, true in zip(compute(x, kernel, gradient), compute(*wide), strict=True):
-        assert found.dtype == jnp.bfloat16
-        # A result has 8 bits, so half a unit in the last is a 512th of it.
-        limit = 0.004 * float(jnp.abs(true).max())
-        np.testing.assert_allclose(found.astype(jnp.float32), true, atol=limit)
-
-
-def test_gradients_of_a_matrix_product_are_those_of_jax(float64):
-    keys = jax.random.split(jax.random.key(0), 3)
-    x, kernel = jax.random.normal(keys[0], (3, 4, 5, 7)), jax.random.normal(keys[1], (7, 6))
-    gradient = jax.random.normal(keys[2], (3, 4, 5, 6))
-    value, pull = jax.vjp(mix_channels, x, kernel)
-    expected, expected_pull = jax.vjp(lambda x, kernel: x @ kernel, x, kernel)
-    np.testing.assert_allclose(value, expected, atol=1e-12)
-    for found, true in zip(pull(gradient), expected_pull(gradient), strict=True):
-        np.testing.assert_allclose(found, true, atol=1e-12)
 
 
 def test_the_gradient_of_a_norm_is_that_of_jax(float64):

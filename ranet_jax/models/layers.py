@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ranet_jax.models.convolution import convolve, convolve_plainly, mix_channels
+from ranet_jax.models.convolution import convolve, mix_channels
 
 EPSILON = 1e-5
 
@@ -153,10 +153,8 @@ class Conv(nn.Module):
             x = x[:, :: self.stride, :: self.stride]
             # jax 0.10 types the result of a custom_vjp as any object.
             y = cast(Array, mix_channels(x, kernel[0, 0]))
-        elif self.stride == 1:
-            y = cast(Array, convolve(x, kernel, self.dilation))
         else:
-            y = convolve_plainly(x, kernel, self.stride, self.dilation)
+            y = cast(Array, convolve(x, kernel, self.stride, self.dilation))
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
             y = y + bias.astype(x.dtype)

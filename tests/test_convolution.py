@@ -1,0 +1,142 @@
+"""Convolutions in every form, and their gradients, against jax's own."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ranet_jax.models.convolution import convolve, mix_channels
+from ranet_jax.models.convolution_forms import (
+    choose_form,
+    convolve_in_patches,
+    convolve_in_rows,
+    convolve_plainly,
+    suits_tiles,
+)
+from ranet_jax.models.winograd import convolve_in_tiles
+
+
+def draw(seed, *shapes, dtype=None):
+    keys = jax.random.split(jax.random.key(seed), len(shapes))
+    return [jax.random.normal(key, shape, dtype) for key, shape in zip(keys, shapes, strict=True)]
+
+
+def compute(inputs, stride, dilation, form: Callable = convolve) -> tuple[Any, Any, Any]:
+    """The value, and the gradients of input and kernel, for both and a gradient of the output."""
+    x, kernel, gradient = inputs
+    value, pull = jax.vjp(lambda x, kernel: form(x, kernel, stride, dilation), x, kernel)
+    return value, *pull(gradient)
+
+
+@pytest.mark.parametrize(("h", "w"), [(8, 12), (7, 5), (1, 2)])
+def test_tiles_give_what_a_convolution_gives(float64, h, w):
+    x, kernel = draw(0, (2, h, w, 5), (3, 3, 5, 4))
+    expected = convolve_plainly(x, kernel, 1, 1)
+    np.testing.assert_allclose(convolve_in_tiles(x, kernel), expected, atol=1e-12)
+
+
+def test_tiles_of_float32_lose_no_more_than_last_digits():
+    x, kernel = draw(0, (1, 12, 22, 256), (3, 3, 256, 128))
+    found, expected = convolve_in_tiles(x, kernel), convolve_plainly(x, kernel, 1, 1)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * float(jnp.abs(expected).max()))
+
+
+@pytest.mark.parametrize(("h", "w"), [(8, 12), (7, 5)])
+@pytest.mark.parametrize(
+    ("size", "stride", "dilation"), [(3, 1, 1), (7, 2, 1), (3, 2, 1), (3, 1, 6)]
+)
+def test_patches_give_what_a_convolution_gives(float64, h, w, size, stride, dilation):
+    x, kernel = draw(0, (2, h, w, 5), (size, size, 5, 4))
+    expected = convolve_plainly(x, kernel, stride, dilation)
+    found = convolve_in_patches(x, kernel, stride, dilation)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+CASES = {
+    "tiles": (3, 13, 14, 260, 128, 3, 1, 1),
+    "patches": (1, 3, 5, 512, 512, 3, 1, 1),
+    "patches of stride 2": (1, 3, 5, 512, 512, 3, 2, 1),
+    "few channels of stride 2": (3, 9, 14, 3, 40, 7, 2, 1),
+    "many channels of stride 2": (3, 9, 14, 40, 33, 3, 2, 1),
+    "c over f": (3, 9, 14, 40, 33, 3, 1, 1),
+    "f over c": (3, 9, 14, 33, 40, 3, 1, 3),
+    "dilation 6": (3, 9, 14, 64, 32, 3, 1, 6),
+    "many channels, dilation 6": (3, 13, 14, 130, 128, 3, 1, 6),
+    "few inputs": (3, 9, 14, 8, 40, 3, 1, 6),
+    "few channels": (3, 9, 14, 3, 5, 3, 1, 1),
+}
+"""b, h, w, c, f, size, stride, dilation; one at least of every way that a value or a gradient
+takes."""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_convolutions_and_their_gradients_are_those_of_jax(float64, case):
+    b, h, w, c, f, size, stride, dilation = CASES[case]
+    of_output = b, -(-h // stride), -(-w // stride), f
+    inputs = draw(0, (b, h, w, c), (size, size, c, f), of_output)
+    found = compute(inputs, stride, dilation)
+    expected = compute(inputs, stride, dilation, form=convolve_plainly)
+    for part, true in zip(found, expected, strict=True):
+        np.testing.assert_allclose(part, true, atol=1e-10)
+
+
+def test_each_shape_has_its_form():
+    def name(shape, kernel, stride=1, dilation=1, dtype=jnp.float32):
+        form = choose_form(jnp.empty(shape, dtype), jnp.empty(kernel, dtype), stride, dilation)
+        return getattr(form, "func", form)
+
+    many = (1, 24, 44, 256), (3, 3, 256, 128)
+    assert name(*many) is convolve_in_tiles
+    assert name((4, 12, 22, 256), many[1]) is convolve_in_tiles
+    assert name((1, 12, 22, 256), many[1]) is convolve_plainly, "too few pixels"
+    assert name((1, 24, 44, 512), (3, 3, 512, 64)) is convolve_plainly, "too few of one"
+    assert name((1, 24, 44, 128), (3, 3, 128, 128)) is convolve_plainly, "too few of both"
+    assert name(*many, dilation=3) is convolve_plainly
+    assert name(*many, stride=2) is convolve_plainly
+    assert name((1, 6, 11, 512), (3, 3, 512, 512)) is convolve_in_patches
+    assert name((1, 24, 44, 512), (3, 3, 512, 512), stride=2) is convolve_in_patches
+    assert name(*many, dtype=jnp.bfloat16) is convolve_in_rows
+    x, kernel = (jnp.empty(shape, jnp.bfloat16) for shape in many)
+    assert not suits_tiles(x, kernel, 1, 1), "sums of bfloat16 lose too much"
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "dilation"), [(3, 1, 1), (3, 1, 6), (5, 1, 2), (3, 2, 1)]
+)
+def test_a_convolution_of_bfloat16_is_that_of_float32_but_for_rounding(size, stride, dilation):
+    of_output = 2, -(-9 // stride), 14 // stride, 33
+    shapes = (2, 9, 14, 40), (size, size, 40, 33), of_output
+    inputs = draw(0, *shapes, dtype=jnp.bfloat16)
+    wide = [each.astype(jnp.float32) for each in inputs]
+    found = compute(inputs, stride, dilation)
+    for part, true in zip(found, compute(wide, stride, dilation), strict=True):
+        assert part.dtype == jnp.bfloat16
+        # A result has 8 bits, so half a unit in the last is a 512th of it.
+        limit = 0.004 * float(jnp.abs(true).max())
+        np.testing.assert_allclose(part.astype(jnp.float32), true, atol=limit)
+
+
+def test_other_devices_have_jax_s_own_forms():
+    """Read from the program for a GPU, which can be written without having one."""
+    inputs = draw(0, (1, 24, 44, 256), (3, 3, 256, 128), (1, 24, 44, 128))
+
+    def count(platform):
+        jitted = jax.jit(functools.partial(compute, stride=1, dilation=1))
+        text = jitted.trace(inputs).lower(lowering_platforms=(platform,)).as_text()
+        return text.count("stablehlo.convolution"), text.count("stablehlo.dot_general")
+
+    assert count("cuda") == (3, 0)
+    assert count("cpu") == (0, 48)
+
+
+def test_gradients_of_a_matrix_product_are_those_of_jax(float64):
+    x, kernel, gradient = draw(0, (3, 4, 5, 7), (7, 6), (3, 4, 5, 6))
+    value, pull = jax.vjp(mix_channels, x, kernel)
+    expected, expected_pull = jax.vjp(lambda x, kernel: x @ kernel, x, kernel)
+    np.testing.assert_allclose(value, expected, atol=1e-12)
+    for found, true in zip(pull(gradient), expected_pull(gradient), strict=True):
+        np.testing.assert_allclose(found, true, atol=1e-12)
