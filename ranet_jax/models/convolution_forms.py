@@ -95,7 +95,12 @@ def suits_tiles(x: Array, kernel: Array, stride: int, dilation: int) -> bool:
     size, _, c, f = kernel.shape
     b, h, w, _ = x.shape
     large = min(c, f) >= _TILED_CHANNELS and c * f >= _TILED_KERNEL
-    return large and b * h * w >= _TILED_PIXELS and (size, stride, dilation) == (3, 1, 1) and x.dtype != jnp.bfloat16
+    return (
+        large
+        and b * h * w >= _TILED_PIXELS
+        and (size, stride, dilation) == (3, 1, 1)
+        and x.dtype != jnp.bfloat16
+    )
 
 
 def choose_form(x: Array, kernel: Array, stride: int, dilation: int) -> Form:
