@@ -1,4 +1,4 @@
-"""The augmentation of videos, stage 2's, in every recipe that has any."""
+"""The augmentation of videos, stage 2's: where every recipe that has any begins."""
 
 import ml_collections
 

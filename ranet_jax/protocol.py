@@ -52,8 +52,8 @@ class Protocol:
     Attributes:
         locality: how far from its previous mask an object can be, as a share of the canvas's height
             in the frame that was cut to the box; 0 for no limit. Because the box follows the
-            object, so does the distance: a box is 1.5 times as large as the objects. An object
-            whose previous mask is empty can be anywhere.
+            object, so does the distance: a box is larger than its objects (`geometry.margin`).
+            An object whose previous mask is empty can be anywhere.
         frame_canvas: height and width of the canvas on which frames and masks are kept, and from
             which a box is cut; None for the network's own, as released. On a larger one, small
             objects are seen sharply by a network whose own canvas is small.

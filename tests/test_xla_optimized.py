@@ -216,10 +216,21 @@ def test_convolution_is_that_of_numpy():
     assert_close(jax.jit(module.apply)({"params": params}, x), sum(taps))
 
 
-@pytest.mark.parametrize("channels", [16, 64], ids=["few channels", "many channels"])
-def test_gradients_of_a_convolution(channels):
-    module, x = Conv(channels, 3, dilation=2), draw(*image(120, 216, channels))
-    params, weights = draw_params(module, x), draw(*image(120, 216, channels), seed=2)
+CONVOLUTIONS = {
+    "few channels": (Conv(16, 3, dilation=2), image(120, 216, 16)),
+    "many channels": (Conv(64, 3, dilation=2), image(120, 216, 64)),
+    "tiles": (Conv(128, 3), image(30, 54, 256)),
+    "patches": (Conv(512, 3, stride=2), image(30, 54, 512)),
+    "the first one": (Conv(64, 7, stride=2), image(240, 432, 3)),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_gradients_of_a_convolution(name):
+    module, shape = CONVOLUTIONS[name]
+    x = draw(*shape)
+    params = draw_params(module, x)
+    weights = draw(*jax.eval_shape(module.apply, {"params": params}, x).shape, seed=2)
 
     def loss(params, x):
         return (module.apply({"params": params}, x) * weights).mean()

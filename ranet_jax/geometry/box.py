@@ -37,7 +37,7 @@ def _half_sides(canvas: tuple[int, int]) -> tuple[np.ndarray, ...]:
 
 
 def find_box(mask: Array) -> Array:
-    """The box of a mask: its extent, 1.5 times larger, in the frame's shape, clamped to it.
+    """The box of a mask: its extent, `MARGIN` times larger, in the frame's shape, clamped to it.
 
     Args:
         mask: bool, all objects together, [h, w].

@@ -21,7 +21,7 @@ def _clamp(
 
 
 def find_box(labels: np.ndarray) -> np.ndarray:
-    """The box of a mask: its extent, 1.5 times larger, in the shape of the canvas, clamped to it.
+    """The box of a mask: its extent, `MARGIN` times larger, in the canvas's shape, clamped to it.
 
     Args:
         labels: uint8 [h, w], on the canvas; every pixel above 0 counts.

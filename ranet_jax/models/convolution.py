@@ -8,27 +8,16 @@ import jax.numpy as jnp
 from jax import Array
 
 from ranet_jax.models.convolution_forms import (
-    PRECISION,
     choose_form,
     convolve_plainly,
-    cut_patches,
+    see_taps,
     suits_tiles,
 )
+from ranet_jax.models.products import PRECISION, sum_products
 from ranet_jax.models.winograd import sum_tiles
 
 _MANY_CHANNELS = 32
 """From so many on, the gradient of a kernel is faster as matrix products than as a convolution."""
-
-
-def _sum_products(x: Array, y: Array) -> Array:  # [b, n, c], [b, n, f] -> [c, f]
-    """Products summed over places and samples, a sample at a time.
-
-    XLA for CPUs shares out a batch among the cores but not a long sum, for which it also writes its
-    operands anew in another order. The sum is at least of float32.
-    """
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    products = jnp.einsum("bnc,bnf->bcf", x, y, precision=PRECISION, preferred_element_type=wide)
-    return products.sum(axis=0).astype(x.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -37,7 +26,8 @@ def convolve(x: Array, kernel: Array, stride: int, dilation: int) -> Array:
 
     jax writes both gradients as convolutions in another order of axes. XLA for CPUs turns them into
     the fast order in the outermost program alone, so that inside a loop they are a hundred times
-    slower; and its gradient of a kernel is slow everywhere. On other devices all is jax's own.
+    slower; and its gradient of a kernel is slow everywhere. With a stride the gradient of x is
+    jax's own nevertheless, which takes little time. On other devices all is jax's own.
 
     Args:
         x: [b, h, w, c].
@@ -65,15 +55,14 @@ def _convolve_forward(
 def _pull_kernel(x: Array, gradient: Array, kernel: Array, stride: int, dilation: int) -> Array:
     """The gradient of the kernel [size, size, c, f], in the form that is fast on a CPU."""
     if suits_tiles(x, kernel, stride, dilation):
-        return sum_tiles(x, gradient, _sum_products)
+        return sum_tiles(x, gradient)
     size, _, c, f = kernel.shape
-    b, h, w, _ = gradient.shape
     if stride > 1:
-        patches = cut_patches(x, size, stride, dilation)
-        sums = _sum_products(patches.reshape(b, h * w, -1), gradient.reshape(b, h * w, f))
-        return sums.reshape(kernel.shape)
-    padding = dilation * (size // 2)
+        # A row of taps at a time: all 7 x 7 of the first convolution take 12 times the memory of x.
+        rows = [jnp.concatenate(row, axis=-1) for row in see_taps(x, size, stride, dilation)]
+        return jnp.stack([sum_products(row, gradient) for row in rows]).reshape(kernel.shape)
     if min(c, f) < _MANY_CHANNELS:
+        padding = dilation * (size // 2)
         # The batch is what is summed over, so it stands where channels do.
         return jax.lax.conv_general_dilated(
             x.transpose(3, 1, 2, 0),
@@ -84,19 +73,13 @@ def _pull_kernel(x: Array, gradient: Array, kernel: Array, stride: int, dilation
             precision=PRECISION,
         ).transpose(1, 2, 0, 3)
     # A tap multiplies one with the other moved; the one with fewer channels is moved.
-    moved, still = (x, gradient) if c <= f else (gradient, x)
-    moved = jnp.pad(moved, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    still = still.reshape(b, h * w, -1)
-
-    def sum_tap(row: int, column: int) -> Array:  # [c, f]
-        if c > f:
-            row, column = size - 1 - row, size - 1 - column
-        top, left = row * dilation, column * dilation
-        seen = moved[:, top : top + h, left : left + w].reshape(b, h * w, -1)
-        return _sum_products(seen, still) if c <= f else _sum_products(still, seen)
-
-    taps = [sum_tap(row, column) for row in range(size) for column in range(size)]
-    return jnp.stack(taps).reshape(kernel.shape)
+    if c <= f:
+        moved = [tap for row in see_taps(x, size, 1, dilation) for tap in row]
+        sums = [sum_products(tap, gradient) for tap in moved]
+    else:
+        moved = [tap for row in see_taps(gradient, size, 1, dilation) for tap in row]
+        sums = [sum_products(x, tap) for tap in reversed(moved)]
+    return jnp.stack(sums).reshape(kernel.shape)
 
 
 def _pull_on_cpu(
@@ -106,8 +89,8 @@ def _pull_on_cpu(
     if stride > 1:
         _, pull = jax.vjp(lambda x: convolve_plainly(x, kernel, stride, dilation), x)
         return pull(gradient)[0], of_kernel
-    turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    return choose_form(gradient, turned, 1, dilation)(gradient, turned), of_kernel
+    rotated = kernel[::-1, ::-1].swapaxes(2, 3)
+    return choose_form(gradient, rotated, 1, dilation)(gradient, rotated), of_kernel
 
 
 def _pull_plainly(
@@ -151,9 +134,8 @@ def _mix_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
 
 def _mix_backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
     x, kernel = saved
-    b, h, w, _ = x.shape
     of_x = jnp.einsum("bhwf,cf->bhwc", gradient, kernel, precision=PRECISION)
-    return of_x, _sum_products(x.reshape(b, h * w, -1), gradient.reshape(b, h * w, -1))
+    return of_x, sum_products(x, gradient)
 
 
 mix_channels.defvjp(_mix_forward, _mix_backward)

@@ -1,4 +1,4 @@
-"""The training losses."""
+"""The training losses, one function each; `objective.py` adds them up."""
 
 import jax
 import jax.numpy as jnp

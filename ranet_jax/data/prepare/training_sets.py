@@ -1,5 +1,8 @@
 """Finds the files of a training set, checks them, and writes them as records.
 
+How a set of images lies on disk stands in `LAYOUTS` here. Sets of videos have DAVIS's form and
+stand in `SPLITS` of `data/davis.py`.
+
 Every image and mask is decoded first; those that cannot be used are left out and reported. Records
 get their name when all of them are written, so that an interrupted run leaves none to be read.
 """
