@@ -4,8 +4,8 @@
         [--threads 2] [--check]
 
 Needs Linux, and PyTorch (`pip install -e '.[torch]'`). Measured are one frame of one object,
-and the gradient of the loss in all weights for a batch of training examples; each in float32 and
-in bfloat16, in PyTorch with both orders of axes. All programs run in turn, pinned to the same
+and the gradient of the loss in all weights for a batch of training examples; in float32 and
+bfloat16 or in one of them, in PyTorch with both orders of axes. All programs run in turn, pinned to the same
 cores, so that whatever else the machine does hits them alike; each twice, of which the second run
 is timed, because in a video or a training the same program ran just before. `--check` shows first
 that both compute the same.
@@ -207,11 +207,9 @@ def compare(
     for name in precisions:
         programs[f"ranet_jax {name}"] = name, ours(network, PRECISIONS[name][0])
     times: dict[str, list[float]] = {program: [] for program in programs}
-    for _, run in programs.values():
-        run()  # the first run of each allocates
     for _ in range(rounds):
         for program, (_, run) in programs.items():
-            run()  # what ran before has left another memory and other caches behind
+            run()  # the program before it has filled the caches and left other free memory
             times[program].append(measure(run))
     print(f"\n{title}, {rounds} rounds in turn:")
     medians = {program: float(np.median(taken)) for program, taken in times.items()}
