@@ -5,10 +5,10 @@
 
 Needs Linux, and PyTorch (`pip install -e '.[torch]'`). Measured are one frame of one object,
 and the gradient of the loss in all weights for a batch of training examples; in float32 and
-bfloat16 or in one of them, in PyTorch with both orders of axes. All programs run in turn, pinned to the same
-cores, so that whatever else the machine does hits them alike; each twice, of which the second run
-is timed, because in a video or a training the same program ran just before. `--check` shows first
-that both compute the same.
+bfloat16 or in one of them, in PyTorch with both orders of axes. All programs run in turn, pinned to
+the same cores, so that whatever else the machine does hits them alike; each twice, of which the
+second run is timed, because in a video or a training the same program ran just before. `--check`
+shows first that both compute the same.
 """
 
 import os
