@@ -98,7 +98,7 @@ def test_the_example_gives_equal_masks_without_this_package(folder, tmp_path):
         np.testing.assert_array_equal(found, same)
         # XLA may round another program otherwise: of this noise a few pixels change sides, 24 of
         # 46 080 on a CPU without AVX-512.
-        assert (found != ours).mean() < 2e-3
+        assert (found != ours).mean() < 1e-3
     assert len(np.unique(expected()[1])) == 3, "both objects and background are seen"
 
 

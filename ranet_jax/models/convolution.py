@@ -52,7 +52,7 @@ def _convolve_forward(
     return cast(Array, convolve(x, kernel, stride, dilation)), (x, kernel)
 
 
-def _pull_kernel(x: Array, gradient: Array, kernel: Array, stride: int, dilation: int) -> Array:
+def _pull_kernel(x: Array, kernel: Array, gradient: Array, stride: int, dilation: int) -> Array:
     """The gradient of the kernel [size, size, c, f], in the form that is fast on a CPU."""
     if suits_tiles(x, kernel, stride, dilation):
         return sum_tiles(x, gradient)
@@ -85,7 +85,7 @@ def _pull_kernel(x: Array, gradient: Array, kernel: Array, stride: int, dilation
 def _pull_on_cpu(
     x: Array, kernel: Array, gradient: Array, stride: int, dilation: int
 ) -> tuple[Array, Array]:
-    of_kernel = _pull_kernel(x, gradient, kernel, stride, dilation)
+    of_kernel = _pull_kernel(x, kernel, gradient, stride, dilation)
     if stride > 1:
         _, pull = jax.vjp(lambda x: convolve_plainly(x, kernel, stride, dilation), x)
         return pull(gradient)[0], of_kernel
