@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.examples import draw_example
 from benchmarks.machine import print_machine
-from configs import compact_fine
+from configs.legs import leg_06_fine
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.training import parallel
@@ -31,7 +31,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3, help="timed steps of each (default: 3)")
     args = parser.parse_args()
-    config = compact_fine.get_config()
+    config = leg_06_fine.get_config()
     config.init_from = ""
     wrong = [parts for parts in args.parts if parts < 1 or config.batch_size % parts]
     if wrong:

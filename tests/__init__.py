@@ -5,6 +5,7 @@ and the programs that tests start inherit these.
 """
 
 import atexit
+import gc
 import importlib.metadata
 import os
 import shutil
@@ -15,7 +16,15 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # Up to jaxlib 0.10 the emitter that users have takes more than twice as long to compile as the one
 # before it. `test_xla_optimized.py` needs the users'; `make test-all` runs it with no flags.
 if importlib.metadata.version("jaxlib").startswith("0.10."):
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    # Nor does it help one process to compile in two threads where another has the second core.
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+    )
+
+# What jax traces stays for long, and Python looks for garbage in it again and again: 6 % of a
+# test's time, with its own thresholds.
+gc.set_threshold(20_000, 20, 50)
 
 # OpenCV's threads spin while they wait, which costs the other worker of pytest-xdist its core.
 os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")

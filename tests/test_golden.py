@@ -29,14 +29,6 @@ CANVAS = Canvas((480, 854), (480, 864))
 SEQUENCES = ("blackswan", "car-shadow", "libby", "drift-straight")
 
 
-@pytest.fixture(autouse=True)
-def optimized():
-    """Here, and here alone, frames take longer than their compilation."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
-
-
 @functools.cache
 def load(name):
     with np.load(GOLDEN / f"{name}.npz") as arrays:

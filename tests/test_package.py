@@ -143,7 +143,7 @@ def test_the_script_that_trains_finds_recipes_on_which_others_build(tmp_path):
     program = f"""
 sys.path[:] = [place for place in sys.path if place not in ("", {str(ROOT)!r})]
 sys.path.append({str(tmp_path)!r})
-sys.argv = ["ranet-train", "--config", {str(ROOT / "configs/compact_fine.py")!r}]
+sys.argv = ["ranet-train", "--config", {str(ROOT / "configs/legs/leg_06_fine.py")!r}]
 from ranet_jax.training.__main__ import command
 command()
 """

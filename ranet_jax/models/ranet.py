@@ -196,7 +196,7 @@ def compact_ranet(ranking_rule: str = "multi") -> RANet:
 
 
 def compact_fine_ranet(ranking_rule: str = "multi") -> RANet:
-    """The compact network with four times as many kernels: `configs/compact_fine.py`.
+    """The compact network with four times as many kernels: `configs/legs/leg_06_fine.py`.
 
     On a small canvas, cells of 32 pixels are coarse beside an object: feet and shadow share one.
     """

@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import ml_collections
 import pytest
@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 from tests.test_ablations import VARIANTS
 from tests.training.runs import tiny_config, try_command
 
-MODULES = [import_module(f"configs.{found.name}") for found in iter_modules(configs.__path__)]
+MODULES = [import_module(found.name) for found in walk_packages(configs.__path__, "configs.")]
 DAVIS = static_pretrain.get_config().validation.to_dict() | {"every": 1}
 DEMO = str(ROOT / "configs/demo.py")
 RECIPES = [module for module in MODULES if hasattr(module, "get_config")]
@@ -80,8 +80,7 @@ def test_every_recipe_is_complete_and_says_what_it_needs():
             assert set(section.damage.keys()) == damage
             assert make_augmentation(section, model.canvas).canvas == model.canvas
         assert make_schedule(config)(config.optimizer.warmup) == config.optimizer.learning_rate
-        name = recipe.__name__.split(".")[-1]
-        assert f"configs/{name}.py" in recipe.__doc__
+        assert f"{recipe.__name__.replace('.', '/')}.py" in recipe.__doc__
         assert "Needs:" in recipe.__doc__ and "score" in recipe.__doc__.lower()
 
 
@@ -279,6 +278,7 @@ def test_bad_recipes(tmp_path, changes, message):
     ("recipe", "name"),
     [
         ("configs/demo.py", "demo"),
+        ("configs/legs/leg_06_fine.py", "leg_06_fine"),
         ("configs/compact_ablations.py:images", "compact_ablations_images"),
     ],
 )

@@ -1,6 +1,6 @@
 """The compact network, sixth leg of what ships: four times as many kernels, from the first leg.
 
-    python train.py --config configs/compact_fine.py --workdir runs/compact_fine
+    python train.py --config configs/legs/leg_06_fine.py --workdir runs/leg_06_fine
 
 Needs: the run of `compact.py` in runs/compact, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors` goes on from the weights that ship.

@@ -1,8 +1,8 @@
 """The compact network, fourth leg: shadows and reflections that are background, one frame more.
 
-    python train.py --config configs/compact_shadows.py --workdir runs/compact_shadows
+    python train.py --config configs/legs/leg_04_shadows.py --workdir runs/leg_04_shadows
 
-Needs: the run of `compact_in_a_row.py` in runs/compact_in_a_row, and its data.
+Needs: the run of `leg_03_in_a_row.py` in runs/leg_03_in_a_row, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors --config.model.name=compact_fine` starts
 from the weights that ship.
 Score: see docs/compact.md.
@@ -16,7 +16,7 @@ from configs import compact
 def get_config() -> ml_collections.ConfigDict:
     """The recipe: what differs from the first leg."""
     config = compact.get_config()
-    config.init_from = "runs/compact_in_a_row"
+    config.init_from = "runs/leg_03_in_a_row"
     config.steps = 900
     config.batch_size = 4  # of a template and two frames each
     config.augmentation.later_frames = 1

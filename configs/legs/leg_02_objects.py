@@ -1,6 +1,6 @@
 """The compact network, second leg: several objects, from the averaged weights of the first.
 
-    python train.py --config configs/compact_objects.py --workdir runs/compact_objects
+    python train.py --config configs/legs/leg_02_objects.py --workdir runs/leg_02_objects
 
 In half of the image pairs with a pasted object both are asked for, in the other half one of them
 is, and the other is background. Needs: the run of `compact.py` in runs/compact, and its data.

@@ -1,9 +1,9 @@
 """The compact network, third leg: three frames in a row, against drift.
 
-    python train.py --config configs/compact_in_a_row.py --workdir runs/compact_in_a_row
+    python train.py --config configs/legs/leg_03_in_a_row.py --workdir runs/leg_03_in_a_row
 
 On the second and the third frame the previous mask is what the network made of the frame before, as
-at test time. Needs: the run of `compact_objects.py` in runs/compact_objects, and its data.
+at test time. Needs: the run of `leg_02_objects.py` in runs/leg_02_objects, and its data.
 `--config.init_from=ranet_jax/weights/compact.safetensors --config.model.name=compact_fine` starts
 from the weights that ship.
 Score: no better than the first leg after 500 steps, see docs/compact.md.
@@ -11,13 +11,13 @@ Score: no better than the first leg after 500 steps, see docs/compact.md.
 
 import ml_collections
 
-from configs import compact_objects
+from configs.legs import leg_02_objects
 
 
 def get_config() -> ml_collections.ConfigDict:
     """The recipe: what differs from the second leg."""
-    config = compact_objects.get_config()
-    config.init_from = "runs/compact_objects"
+    config = leg_02_objects.get_config()
+    config.init_from = "runs/leg_02_objects"
     config.steps = 500
     config.batch_size = 4  # of three frames and a template each
     config.augmentation.later_frames = 2
