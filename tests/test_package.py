@@ -138,12 +138,13 @@ def test_the_version_of_the_citation():
     assert f"version: {ranet_jax.__version__}\n" in text
 
 
-def test_the_script_that_trains_finds_recipes_on_which_others_build(tmp_path):
+@pytest.mark.parametrize("recipe", ["compact.py", "legs/leg_06_fine.py"])
+def test_the_script_that_trains_finds_recipes_on_which_others_build(tmp_path, recipe):
     """A script, unlike `python train.py`, has no folder to import from."""
     program = f"""
 sys.path[:] = [place for place in sys.path if place not in ("", {str(ROOT)!r})]
 sys.path.append({str(tmp_path)!r})
-sys.argv = ["ranet-train", "--config", {str(ROOT / "configs/legs/leg_06_fine.py")!r}]
+sys.argv = ["ranet-train", "--config", {str(ROOT / "configs" / recipe)!r}]
 from ranet_jax.training.__main__ import command
 command()
 """

@@ -52,6 +52,24 @@ def find_recipe_file(arguments: list[str]) -> Path | None:
     return path
 
 
+def find_root(recipe: Path) -> Path:
+    """Finds the folder from which recipes are imported.
+
+    They build on one another, as `configs.NAME` or `configs.legs.NAME`, which `ranet-train`, unlike
+    `python train.py`, would not find by itself.
+
+    Args:
+        recipe: file of the recipe.
+
+    Returns:
+        The folder around all packages that the recipe lies in, at least around its own folder.
+    """
+    folder = recipe.resolve().parent
+    while (folder.parent / "__init__.py").is_file():
+        folder = folder.parent
+    return folder.parent
+
+
 def find_fault(error: BaseException, recipe: Path | None) -> tuple[BaseException, str]:
     """Finds where a recipe's own Python went wrong.
 
@@ -115,8 +133,7 @@ def main() -> None:
     def parse(arguments: list[str]) -> list[str]:
         """Parses flags and recipe; what is wrong with them becomes an `InputError`."""
         if recipe := find_recipe_file(arguments):
-            # Recipes build on one another, as `configs.NAME`, which `ranet-train` would not find.
-            sys.path.append(str(recipe.resolve().parents[1]))
+            sys.path.append(str(find_root(recipe)))
         try:
             rest = flags.FLAGS(arguments)
             list(config.value)  # a recipe that cannot be read complains only when it is used
