@@ -11,6 +11,9 @@ import numpy as np
 
 import ranet_jax
 
+PROCESSORS = Path("/proc/cpuinfo")
+"""Where Linux tells of its processors."""
+
 
 def describe_machine() -> dict[str, object]:
     """The device, the machine and the versions that a measurement was made with."""
@@ -32,6 +35,18 @@ def count_cores() -> int:
 
 def describe_processor() -> str:
     """The processor's name and how many cores of it may be used."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {count_cores()} cores"
+    return f"{_read_about_processor('model name') or platform.processor()}, {count_cores()} cores"
+
+
+def lacks_bfloat16() -> bool:
+    """Whether the processor is known to have no instructions for bfloat16 (Linux alone tells)."""
+    # What one has is called flags on Intel and AMD, Features on Arm.
+    words = (_read_about_processor("flags") or _read_about_processor("Features")).split()
+    return bool(words) and not {"avx512_bf16", "amx_bf16", "bf16"} & set(words)
+
+
+def _read_about_processor(name: str) -> str:
+    """What Linux tells under a name of its first processor; empty where it tells nothing."""
+    lines = PROCESSORS.read_text().splitlines() if PROCESSORS.exists() else []
+    told = [line.partition(":")[2].strip() for line in lines if line.startswith(name)]
+    return told[0] if told else ""

@@ -54,9 +54,8 @@ def test_programs_are_kept_and_this_is_said_once(tmp_path):
 def test_xla_does_not_warn_of_what_it_reads_and_jax_still_speaks(tmp_path):
     """XLA takes its own compiler's habits for missing instructions, on Intel with AVX-512."""
     run(tmp_path)
-    again = run(tmp_path, "--precision", "bfloat16", JAX_PLATFORMS="cpu")
+    again = run(tmp_path)
     assert "SIGILL" not in again.stderr and "machine" not in again.stderr.lower()
-    assert "a frame takes about as long in bfloat16 as in float32" in again.stderr
     loud = run(tmp_path, JAX_LOGGING_LEVEL="DEBUG")
     assert "Persistent compilation cache hit" in loud.stderr
 

@@ -3,13 +3,20 @@
 import argparse
 import sys
 
+import jax
 import pytest
 
+from ranet_jax import machine
 from ranet_jax.convert import __main__ as convert
 from ranet_jax.errors import InputError
 from ranet_jax.export import __main__ as export
 from ranet_jax.models.ranet import RANet, init_params
-from ranet_jax.network_flags import add_network_flags, choose_network
+from ranet_jax.network_flags import (
+    add_computation_flags,
+    add_network_flags,
+    choose_network,
+    set_up_computation,
+)
 from ranet_jax.protocol import Protocol
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.weights import packed
@@ -43,6 +50,34 @@ def test_checkpoint_and_packed_file_alike(tmp_path, network, capsys):
         assert chosen.protocol == Protocol(0.0, (480, 864))
         said = [f"network: {path}, canvas 64x96", f"network: {path}, canvas 96x160"]
         assert capsys.readouterr().out.splitlines() == said
+
+
+@pytest.mark.parametrize(
+    ("told", "precision", "said"),
+    [
+        ("flags\t\t: fpu avx2 avx512_bf16 f16c", "bfloat16", "about as long in bfloat16"),
+        ("flags\t\t: fpu amx_bf16", "bfloat16", "about as long in bfloat16"),
+        ("Features\t: fp asimd bf16 i8mm", "bfloat16", "about as long in bfloat16"),
+        ("flags\t\t: fpu avx2 f16c", "float32", "no instructions for bfloat16; computing in"),
+        ("Features\t: fp asimd", "float32", "no instructions for bfloat16; computing in"),
+        ("processor\t: 0", "bfloat16", "about as long in bfloat16"),
+    ],
+)
+def test_bfloat16_needs_a_processor_that_has_it(
+    tmp_path, monkeypatch, capsys, told, precision, said
+):
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"{told}\n")
+    monkeypatch.setattr(machine, "PROCESSORS", path)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    monkeypatch.setattr("ranet_jax.remarks._said", set())
+    parser = argparse.ArgumentParser()
+    add_computation_flags(parser)
+    arguments = parser.parse_args(["--precision", "bfloat16", "--no-cache"])
+    set_up_computation(arguments)
+    jax.config.update("jax_enable_compilation_cache", True)
+    assert arguments.precision == precision
+    assert said in capsys.readouterr().err
 
 
 def test_an_encoder_alone_segments_nothing(tmp_path, network, monkeypatch):
