@@ -145,7 +145,7 @@ def set_up_computation(arguments: argparse.Namespace) -> None:
             remark("this processor has no instructions for bfloat16; computing in float32")
             arguments.precision = "float32"
         else:
-            remark("here a frame takes about as long in bfloat16 as in float32, the default")
+            remark("where it was measured, a frame takes a processor about as long in bfloat16")
 
 
 def choose_network(arguments: argparse.Namespace) -> Network:
