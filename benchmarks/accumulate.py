@@ -44,8 +44,10 @@ def main() -> None:
     for parts in args.parts:
         config.accumulate = parts
         start = time.perf_counter()
-        update = parallel.parallelize(make_update(model, config))
-        programs[parts] = update.lower(parallel.replicate(state), batch).compile()
+        update = make_update(model, config)
+        programs[parts] = parallel.parallelize(
+            update, parallel.replicate(state), batch, config.precision
+        )
         memory[parts] = programs[parts].memory_analysis().temp_size_in_bytes
         print(f"{parts} parts compiled in {time.perf_counter() - start:.1f} s", flush=True)
     seconds: dict[int, list[float]] = {parts: [] for parts in programs}

@@ -25,9 +25,11 @@ JOINS = 10
 """The frame in which the second object joins."""
 
 
-def load_segmenter(checkpoint: Path | None) -> Segmenter:
+def load_segmenter(checkpoint: Path | None, precision: str = "float32") -> Segmenter:
     """Loads a checkpoint, or the weights that ship."""
-    return Segmenter.from_checkpoint(checkpoint) if checkpoint else Segmenter.pretrained()
+    if checkpoint:
+        return Segmenter.from_checkpoint(checkpoint, precision)
+    return Segmenter.pretrained(precision)
 
 
 def paste_clip(first: Clip, second: Clip, corner: int = 0) -> Clip:

@@ -1,6 +1,6 @@
 """The scores that decide whether a leg of the compact network ships; see docs/compact.md.
 
-    python -m benchmarks.leg data/DAVIS [--checkpoint FILE]
+    python -m benchmarks.leg data/DAVIS [--checkpoint FILE] [--precision bfloat16]
 
 J&F of the training videos that were kept out: their first 20 frames, once as in a training run and
 once with frames kept as the network's protocol says; all their frames; all after 20 steps of online
@@ -23,6 +23,7 @@ from ranet_jax.errors import InputError, run_command
 from ranet_jax.evaluation.metrics import average
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.online_learning import OnlineLearner
+from ranet_jax.protocol import PRECISIONS
 from ranet_jax.training.validation import score_clip
 
 FRAMES, STEPS = 20, 20
@@ -68,9 +69,10 @@ def main() -> None:
     parser = FlagParser(description=__doc__.splitlines()[0])
     parser.add_argument("davis", type=Path, help="folder of DAVIS")
     parser.add_argument("--checkpoint", type=Path, help="(default: the weights that ship)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     args = parser.parse_args()
     clips = read_clips("davis16-train", args.davis, list(CHOOSING), None)
-    segmenter = load_segmenter(args.checkpoint)
+    segmenter = load_segmenter(args.checkpoint, args.precision)
     if segmenter.protocol.frame_canvas is None:
         raise InputError(
             f"{args.checkpoint} keeps frames at the size of its network, so it is not packed as "
@@ -78,7 +80,8 @@ def main() -> None:
             "docs/compact.md does"
         )
     as_trained = dataclasses.replace(segmenter.protocol, frame_canvas=None)
-    inside = Segmenter.from_network(segmenter.network._replace(protocol=as_trained))
+    network = segmenter.network._replace(protocol=as_trained)
+    inside = Segmenter.from_network(network, args.precision)
     print_machine()
     print("J&F         mean    ", "  ".join(clip.name for clip in clips))
     begun = [Clip(clip.name, clip.frames[:FRAMES], clip.masks[:FRAMES]) for clip in clips]

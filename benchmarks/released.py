@@ -33,10 +33,11 @@ except ImportError:
 from benchmarks.examples import draw_example
 from benchmarks.machine import print_machine
 from benchmarks.torch_network import TorchNetwork
+from ranet_jax.compilation import compile_ahead
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.models.objective import compute_loss
-from ranet_jax.models.ranet import RANet, compact_ranet, init_params
+from ranet_jax.models.ranet import RANet, compact_ranet, init_params, round_kernels
 from ranet_jax.models.resnet import RESNET_BLOCKS, normalize_frame
 from ranet_jax.models.template import pool_mask
 from ranet_jax.weights.network import Network
@@ -68,14 +69,15 @@ def prepare_our_frame(network: Network, dtype: Any) -> Run:
     model, example = network.model, draw_example(network.model, 1)
     wide = jnp.promote_types(dtype, jnp.float32)
     apply: Any = jax.jit(partial(model.apply, method="template"))
-    kernels = apply({"params": network.params}, normalize_frame(example["template"], dtype))
+    precision, params = np.dtype(dtype).name, round_kernels(network.params, dtype)
+    kernels = apply({"params": params}, normalize_frame(example["template"], dtype))
     cells = pool_mask(example["template_labels"][:, None].astype(wide), model.cell)
     inputs = cells, normalize_frame(example["frame"], dtype), example["previous"][:, None]
     run = jax.jit(
         lambda params, *args: jax.nn.sigmoid(model.apply({"params": params}, *args)[0, 0])
     )
-    arguments = jax.device_put((network.params, kernels, *inputs[:2], inputs[2].astype(wide)))
-    compiled = run.lower(*arguments).compile()
+    arguments = jax.device_put((params, kernels, *inputs[:2], inputs[2].astype(wide)))
+    compiled = compile_ahead(run, *arguments, precision=precision)
     return lambda: np.asarray(compiled(*arguments))
 
 
@@ -89,7 +91,7 @@ def prepare_our_gradient(network: Network, dtype: Any) -> Run:
         )(params)
 
     arguments = jax.device_put((network.params, example))
-    compiled = jax.jit(run).lower(*arguments).compile()
+    compiled = compile_ahead(jax.jit(run), *arguments, precision=np.dtype(dtype).name)
 
     def once() -> np.ndarray:
         loss, gradient = jax.block_until_ready(compiled(*arguments))

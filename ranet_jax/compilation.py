@@ -1,17 +1,65 @@
-"""Compiling `init` and `step` ahead of time, and keeping what was compiled for the next start."""
+"""Compiling ahead of time, with what a precision needs, and keeping that for the next start."""
 
+import functools
+import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import platformdirs
 
+from ranet_jax.machine import lacks_bfloat16
+from ranet_jax.models.convolution_forms import convolve_plainly
 from ranet_jax.protocol import VideoFunctions
 from ranet_jax.remarks import remark
 from ranet_jax.trace_cache import trace
+
+_ONEDNN: dict[str, str | bool] = {"xla_cpu_experimental_onednn_custom_call": True}
+"""Has XLA for CPUs leave convolutions and products of bfloat16 to oneDNN, as PyTorch does."""
+
+
+@functools.cache
+def has_fast_bfloat16() -> bool:
+    """Whether frames are fast in bfloat16 on this CPU, with this jax.
+
+    By itself XLA computes convolutions of bfloat16 in float32, and is no faster for it. Whether
+    oneDNN is at hand is asked of XLA, with a small convolution: releases for one Python have it and
+    those for another do not.
+    """
+    if jax.default_backend() != "cpu" or lacks_bfloat16():
+        return False
+    image, kernel = jnp.zeros((1, 8, 8, 32), jnp.bfloat16), jnp.zeros((3, 3, 32, 32), jnp.bfloat16)
+    convolve = jax.jit(functools.partial(convolve_plainly, stride=1, dilation=1))
+    try:
+        program = convolve.lower(image, kernel).compile(compiler_options=_ONEDNN)
+    except jax.errors.JaxRuntimeError:  # XLA may forget an option that it calls experimental
+        return False
+    return "onednn" in (program.as_text() or "")
+
+
+def explain_slow_bfloat16() -> str:
+    """Says why bfloat16 is no faster than float32 on this device; empty where that is not so."""
+    if jax.default_backend() != "cpu" or has_fast_bfloat16():
+        return ""
+    if lacks_bfloat16():
+        return "this processor has no instructions for bfloat16"
+    return f"jax {jax.__version__} computes bfloat16 in float32 on this CPU"
+
+
+def find_options(precision: str) -> dict[str, str | bool]:
+    """Finds what XLA must be told to be fast.
+
+    Args:
+        precision: of the computation, see `protocol.PRECISIONS`.
+
+    Returns:
+        Options of the compiler, none in float32 or on another device than a CPU.
+    """
+    return _ONEDNN if precision == "bfloat16" and has_fast_bfloat16() else {}
 
 
 def describe_frame(
@@ -31,9 +79,27 @@ def describe_frame(
     return frame, jax.ShapeDtypeStruct((*lead, *canvas), jnp.uint8)
 
 
-def compile_ahead(function: Callable[..., Any], *arguments: Any) -> Any:
+def compile_ahead(function: Callable[..., Any], *arguments: Any, precision: str) -> Any:
     """Compiles a jitted function for arguments of these shapes, so that no call waits for that."""
-    return cast(jax.stages.Wrapped, function).lower(*arguments).compile()
+    lowered = cast(jax.stages.Wrapped, function).lower(*arguments)
+    options = find_options(precision)
+    with _keep_nothing() if options else nullcontext():
+        return lowered.compile(compiler_options=options)
+
+
+@contextmanager
+def _keep_nothing() -> Iterator[None]:
+    """Keeps what is compiled inside out of the user's cache folder.
+
+    XLA cannot write down a program that oneDNN has a part in, and jax would warn of that.
+    """
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, math.inf)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
 
 
 def compile_functions(
@@ -42,6 +108,7 @@ def compile_functions(
     canvas: tuple[int, int],
     clips: int | None = None,
     *,
+    precision: str,
     name: str | None = None,
     init: Callable[..., Any] | None = None,
 ) -> VideoFunctions:
@@ -52,6 +119,7 @@ def compile_functions(
         params: that they will be called with.
         canvas: height and width of the frames.
         clips: as for `describe_frame`.
+        precision: that they were built with.
         name: of the functions, see `trace_cache.trace`.
         init: compiled, where that was done before.
 
@@ -69,8 +137,8 @@ def compile_functions(
         donated=(1,),
     )
     return VideoFunctions(
-        init or compile_ahead(begin.function, params, frame, labels),
-        compile_ahead(step.function, params, begin.outputs, frame),
+        init or compile_ahead(begin.function, params, frame, labels, precision=precision),
+        compile_ahead(step.function, params, begin.outputs, frame, precision=precision),
     )
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import jax
 
-from ranet_jax.compilation import keep_compiled
+from ranet_jax.compilation import explain_slow_bfloat16, keep_compiled
 from ranet_jax.errors import InputError
-from ranet_jax.machine import lacks_bfloat16
 from ranet_jax.models.template import CELL
 from ranet_jax.protocol import PRECISIONS, Protocol
 from ranet_jax.remarks import remark
@@ -132,20 +131,17 @@ def set_up_computation(arguments: argparse.Namespace) -> None:
     """Sets up jax as the flags ask, before anything is computed.
 
     Args:
-        arguments: with the flags of `add_computation_flags`; where the processor is to compute in
-            bfloat16 and cannot, that is said, and `precision` becomes float32.
+        arguments: with the flags of `add_computation_flags`; where a CPU is to compute in bfloat16
+            and would be no faster, that is said, and `precision` becomes float32.
     """
     jax.config.update("jax_enable_x64", arguments.precision == "float64")
     # Also where the user chose a folder for the cache by jax's own variable.
     jax.config.update("jax_enable_compilation_cache", not arguments.no_cache)
     if not arguments.no_cache:
         keep_compiled()
-    if arguments.precision == "bfloat16" and jax.default_backend() == "cpu":
-        if lacks_bfloat16():
-            remark("this processor has no instructions for bfloat16; computing in float32")
-            arguments.precision = "float32"
-        else:
-            remark("where it was measured, a frame takes a processor about as long in bfloat16")
+    if arguments.precision == "bfloat16" and (reason := explain_slow_bfloat16()):
+        remark(f"{reason}; computing in float32")
+        arguments.precision = "float32"
 
 
 def choose_network(arguments: argparse.Namespace) -> Network:

@@ -227,11 +227,12 @@ class OnlineLearner:
             box = jax.ShapeDtypeStruct((1, 4), jnp.int32)
             shapes = image, labels, image, labels, labels, box, later_frames, later_labels
             example = dict(zip(Example._fields, shapes, strict=True))
-            functions = build_learning(model, slots, self._segmenter.precision, self.rate)
+            precision = self._segmenter.precision
+            functions = build_learning(model, slots, precision, self.rate)
             state = jax.eval_shape(functions.begin, params)
             self._compiled[slots] = LearningFunctions(
-                compile_ahead(functions.begin, params),
-                compile_ahead(functions.update, state, example),
+                compile_ahead(functions.begin, params, precision=precision),
+                compile_ahead(functions.update, state, example, precision=precision),
             )
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[slots]

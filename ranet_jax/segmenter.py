@@ -11,7 +11,7 @@ import numpy as np
 
 from ranet_jax.compilation import compile_functions
 from ranet_jax.errors import InputError
-from ranet_jax.models.ranet import RANet
+from ranet_jax.models.ranet import RANet, round_kernels
 from ranet_jax.protocol import (
     PRECISIONS,
     RELEASED,
@@ -37,6 +37,7 @@ class Segmenter:
     Attributes:
         model: the network.
         params: its parameters.
+        rounded_params: as `init` and `step` take them, see `round_kernels`.
         precision: of the computation.
         probabilities: whether trackers give them too.
         protocol: what is done around the network.
@@ -66,6 +67,7 @@ class Segmenter:
             raise InputError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
         self.model = model
         self.params = jax.device_put(flax.core.unfreeze(params))
+        self.rounded_params = round_kernels(self.params, PRECISIONS[precision])
         self.precision = precision
         self.probabilities = probabilities
         self.protocol = protocol
@@ -175,8 +177,9 @@ class Segmenter:
         usual = type(self.model) is RANet and device.platform == jax.default_backend()
         return compile_functions(
             functions,
-            self.params,
+            self.rounded_params,
             self.frame_canvas,
+            precision=self.precision,
             name=repr(settings) if usual else None,
             init=init,
         )
@@ -204,4 +207,7 @@ class Segmenter:
         Raises:
             InputError: an empty mask, or sizes that differ.
         """
-        return Tracker(self, frame, mask, params, name)
+        rounded = self.rounded_params
+        if params is not None:
+            rounded = round_kernels(params, PRECISIONS[self.precision])
+        return Tracker(self, frame, mask, rounded, name)

@@ -21,7 +21,6 @@ _STATE = tuple(field.name for field in dataclasses.fields(State))
 class Compiler(Interface):
     """What a tracker needs of a `Segmenter`; see there."""
 
-    params: Any
     protocol: Protocol
     probabilities: bool
     frame_canvas: tuple[int, int]
@@ -46,13 +45,13 @@ class Tracker:
         segmenter: Compiler,
         frame: np.ndarray,
         mask: np.ndarray,
-        params: Any = None,
-        name: str = "the video",
+        params: Any,
+        name: str,
     ) -> None:
-        """Starts a video; see `Segmenter.start`."""
+        """Starts a video; see `Segmenter.start`, but `params` are rounded."""
         check_frame(frame)
         self._segmenter = segmenter
-        self._params = segmenter.params if params is None else params
+        self._params = params
         self._name = name
         self._canvas = Canvas(frame.shape[:2], segmenter.frame_canvas)
         self.mark(frame, mask)

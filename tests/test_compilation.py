@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import pytest
+
+from ranet_jax import compilation
 from tests.conftest import ROOT
 
 PROGRAM = """
@@ -82,3 +86,34 @@ def test_nothing_is_kept_where_the_user_says_so(tmp_path):
     assert not files(tmp_path)
     run(tmp_path / "cache", "--no-cache")
     assert not files(tmp_path)
+
+
+@pytest.fixture
+def asked_anew():
+    """Whether bfloat16 is fast is asked of XLA once, but for such a test."""
+    compilation.has_fast_bfloat16.cache_clear()
+    yield
+    compilation.has_fast_bfloat16.cache_clear()
+
+
+def test_bfloat16_is_slow_where_xla_does_not_know_the_option(monkeypatch, asked_anew):
+    monkeypatch.setattr(compilation, "lacks_bfloat16", lambda: False)
+    monkeypatch.setattr(compilation, "_ONEDNN", {"xla_cpu_forgotten": True})
+    assert not compilation.has_fast_bfloat16()
+    assert compilation.find_options("bfloat16") == {}
+    reason = f"jax {jax.__version__} computes bfloat16 in float32 on this CPU"
+    assert compilation.explain_slow_bfloat16() == reason
+
+
+def test_only_bfloat16_is_left_to_onednn(monkeypatch):
+    monkeypatch.setattr(compilation, "has_fast_bfloat16", lambda: True)
+    assert compilation.find_options("bfloat16") == compilation._ONEDNN
+    assert compilation.find_options("float32") == compilation.find_options("float64") == {}
+    assert not compilation.explain_slow_bfloat16()
+
+
+def test_bfloat16_is_slow_on_a_processor_without_it(monkeypatch, asked_anew):
+    monkeypatch.setattr(compilation, "lacks_bfloat16", lambda: True)
+    assert compilation.find_options("bfloat16") == {}
+    reason = "this processor has no instructions for bfloat16"
+    assert compilation.explain_slow_bfloat16() == reason

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ranet_jax.compilation import compile_ahead
 from ranet_jax.models.convolution import convolve, mix_channels
 from ranet_jax.models.convolution_forms import (
     choose_form,
     convolve_in_patches,
-    convolve_in_rows,
     convolve_plainly,
     suits_tiles,
 )
@@ -100,35 +100,47 @@ def test_each_shape_has_its_form():
     assert name(*many, stride=2) is convolve_plainly
     large = (1, 6, 11, 512), (3, 3, 512, 512)
     assert name(*large) is name(*large, stride=2) is convolve_in_patches
-    assert name(*many, dtype=jnp.bfloat16) is convolve_in_rows
-    assert name(*many, stride=2, dtype=jnp.bfloat16) is convolve_plainly
-    assert name(*large, stride=2, dtype=jnp.bfloat16) is convolve_in_patches
+    assert name(*many, dtype=jnp.bfloat16) is convolve_plainly
+    assert name(*large, stride=2, dtype=jnp.bfloat16) is convolve_plainly
     x, kernel = (jnp.empty(shape, jnp.bfloat16) for shape in many)
     assert not suits_tiles(x, kernel, 1, 1), "sums of bfloat16 lose too much"
 
 
-@pytest.mark.parametrize(
-    ("size", "stride", "dilation", "c", "f"),
-    [
-        (3, 1, 1, 40, 33),
-        (3, 1, 6, 40, 33),
-        (5, 1, 2, 40, 33),
-        (3, 2, 1, 40, 33),
-        (3, 2, 1, 512, 512),
-    ],
-)
-def test_a_convolution_of_bfloat16_is_that_of_float32_but_for_rounding(
-    size, stride, dilation, c, f
-):
-    of_output = 2, -(-9 // stride), 14 // stride, f
-    shapes = (2, 9, 14, c), (size, size, c, f), of_output
-    inputs = draw(0, *shapes, dtype=jnp.bfloat16)
+NARROW_CASES = [
+    # b, h, w, c, f, size, stride, dilation
+    (2, 9, 14, 40, 33, 3, 1, 1),
+    (2, 9, 14, 40, 33, 3, 1, 6),
+    (2, 9, 14, 40, 33, 5, 1, 2),
+    (2, 9, 14, 40, 33, 3, 2, 1),
+    (2, 9, 14, 512, 512, 3, 2, 1),
+    # Where oneDNN's convolution of a large window gives something else: few channels.
+    (4, 64, 112, 32, 16, 3, 1, 1),
+    # Of the compact network at 192 x 352.
+    (1, 192, 352, 3, 64, 7, 2, 1),
+    (1, 48, 88, 64, 64, 3, 1, 1),
+    (1, 24, 44, 128, 128, 3, 1, 1),
+    (1, 24, 44, 256, 256, 3, 2, 1),
+    (1, 6, 11, 2048, 256, 3, 1, 1),
+    (2, 24, 44, 128, 64, 3, 1, 6),
+    (2, 96, 176, 16, 8, 3, 1, 3),
+    (1, 192, 352, 8, 1, 3, 1, 1),
+]
+
+
+@pytest.mark.parametrize("case", NARROW_CASES)
+def test_a_convolution_of_bfloat16_is_that_of_float32_but_for_rounding(case):
+    """By oneDNN too, where it is at hand."""
+    b, h, w, c, f, size, stride, dilation = case
+    of_output = b, -(-h // stride), -(-w // stride), f
+    inputs = draw(0, (b, h, w, c), (size, size, c, f), of_output, dtype=jnp.bfloat16)
     wide = [each.astype(jnp.float32) for each in inputs]
-    found = compute(inputs, stride, dilation)
+    run = jax.jit(lambda inputs: compute(inputs, stride, dilation))
+    found = compile_ahead(run, inputs, precision="bfloat16")(inputs)
     for part, true in zip(found, compute(wide, stride, dilation), strict=True):
         assert part.dtype == jnp.bfloat16
-        # A result has 8 bits, so half a unit in the last is at most a 256th of it.
-        limit = 0.004 * float(jnp.abs(true).max())
+        # A result has 8 bits, so half a unit in the last is at most a 256th of it. In a kernel's
+        # gradient each sample's sum is rounded, and then their sum.
+        limit = 0.006 * float(jnp.abs(true).max())
         np.testing.assert_allclose(part.astype(jnp.float32), true, atol=limit)
 
 

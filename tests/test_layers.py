@@ -1,5 +1,6 @@
 """The building blocks against plain definitions."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ from ranet_jax.models.layers import (
     Conv,
     MultiScale,
     normalize_channels,
+    pool_maximum,
     standardize,
     upsample,
     upsample_corner_aligned,
@@ -98,6 +100,18 @@ def test_normalized_frame_spans_what_imagenet_weights_expect():
     expected = [[[-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]] * 1]
     np.testing.assert_allclose(normalize_frame(frame, jnp.float32)[:, :1], expected, rtol=1e-6)
     np.testing.assert_allclose(normalize_frame(frame, jnp.float32)[0, 1, 0], 0.515 / 0.229, 1e-6)
+
+
+@pytest.mark.parametrize(("h", "w"), [(8, 12), (2, 2)])
+def test_the_maximum_and_its_gradient_are_those_of_a_max_pool(h, w):
+    keys = jax.random.split(jax.random.key(0), 2)
+    x = jax.random.normal(keys[0], (2, h, w, 3)) - 5  # all below 0, so that edges tell
+    gradient = jax.random.normal(keys[1], (2, h // 2, w // 2, 3))
+    around = [(1, 1), (1, 1)]
+    value, pull = jax.vjp(pool_maximum, x)
+    expected, expected_pull = jax.vjp(lambda x: nn.max_pool(x, (3, 3), (2, 2), around), x)  # pyright: ignore[reportArgumentType]
+    np.testing.assert_array_equal(value, expected)
+    np.testing.assert_allclose(pull(gradient)[0], expected_pull(gradient)[0], atol=1e-6)
 
 
 def test_the_gradient_of_a_norm_is_that_of_jax(float64):

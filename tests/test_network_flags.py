@@ -6,7 +6,7 @@ import sys
 import jax
 import pytest
 
-from ranet_jax import machine
+from ranet_jax import compilation, machine
 from ranet_jax.convert import __main__ as convert
 from ranet_jax.errors import InputError
 from ranet_jax.export import __main__ as export
@@ -53,31 +53,53 @@ def test_checkpoint_and_packed_file_alike(tmp_path, network, capsys):
 
 
 @pytest.mark.parametrize(
-    ("told", "precision", "said"),
+    ("told", "lacks"),
     [
-        ("flags\t\t: fpu avx2 avx512_bf16 f16c", "bfloat16", "about as long in bfloat16"),
-        ("flags\t\t: fpu amx_bf16", "bfloat16", "about as long in bfloat16"),
-        ("Features\t: fp asimd bf16 i8mm", "bfloat16", "about as long in bfloat16"),
-        ("flags\t\t: fpu avx2 f16c", "float32", "no instructions for bfloat16; computing in"),
-        ("Features\t: fp asimd", "float32", "no instructions for bfloat16; computing in"),
-        ("processor\t: 0", "bfloat16", "about as long in bfloat16"),
+        ("flags\t\t: fpu avx2 avx512_bf16 f16c", False),
+        ("flags\t\t: fpu amx_bf16", False),
+        ("Features\t: fp asimd bf16 i8mm", False),
+        ("flags\t\t: fpu avx2 f16c", True),
+        ("Features\t: fp asimd", True),
+        ("processor\t: 0", False),
     ],
 )
-def test_bfloat16_needs_a_processor_that_has_it(
-    tmp_path, monkeypatch, capsys, told, precision, said
-):
+def test_bfloat16_needs_a_processor_that_has_it(tmp_path, monkeypatch, told, lacks):
     path = tmp_path / "cpuinfo"
     path.write_text(f"{told}\n")
     monkeypatch.setattr(machine, "PROCESSORS", path)
-    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    monkeypatch.setattr("ranet_jax.remarks._said", set())
+    assert machine.lacks_bfloat16() is lacks
+
+
+def set_up(*flags):
+    """The precision that flags of a computation lead to."""
     parser = argparse.ArgumentParser()
     add_computation_flags(parser)
-    arguments = parser.parse_args(["--precision", "bfloat16", "--no-cache"])
-    set_up_computation(arguments)
-    jax.config.update("jax_enable_compilation_cache", True)
-    assert arguments.precision == precision
-    assert said in capsys.readouterr().err
+    arguments = parser.parse_args([*flags, "--no-cache"])
+    try:
+        set_up_computation(arguments)
+    finally:
+        jax.config.update("jax_enable_compilation_cache", True)
+        jax.config.update("jax_enable_x64", False)
+    return arguments.precision
+
+
+@pytest.mark.parametrize("device", ["fast CPU", "CPU", "CPU without bfloat16", "gpu"])
+def test_a_cpu_computes_in_bfloat16_where_that_is_faster(monkeypatch, capsys, device):
+    monkeypatch.setattr("ranet_jax.remarks._said", set())
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu" if device == "gpu" else "cpu")
+    monkeypatch.setattr(compilation, "has_fast_bfloat16", lambda: device == "fast CPU")
+    monkeypatch.setattr(compilation, "lacks_bfloat16", lambda: device == "CPU without bfloat16")
+    assert set_up() == set_up("--precision", "float32") == "float32"
+    assert set_up("--precision", "float64") == "float64"
+    assert not capsys.readouterr().err
+    asked = set_up("--precision", "bfloat16")
+    assert asked == ("bfloat16" if device in ("fast CPU", "gpu") else "float32")
+    reasons = {
+        "CPU": f"jax {jax.__version__} computes bfloat16 in float32 on this CPU; computing in",
+        "CPU without bfloat16": "this processor has no instructions for bfloat16; computing in",
+    }
+    said = capsys.readouterr().err
+    assert reasons.get(device, "") in said and bool(said) is (device in reasons)
 
 
 def test_an_encoder_alone_segments_nothing(tmp_path, network, monkeypatch):

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -223,6 +224,26 @@ def test_bfloat16_keeps_params_and_scores_wide():
     assert state.cells.dtype == jnp.float32
 
 
+def test_kernels_are_rounded_once_and_give_what_rounding_in_each_frame_gives():
+    model = RANet((1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k=4)
+    params = init_params(model, 0)
+    exact = Segmenter(model, params)
+    assert exact.rounded_params is exact.params, "nothing is rounded in float32"
+    rounded = Segmenter(model, params, "bfloat16").rounded_params
+    video, labels = clip(2, (64, 96))
+    labels[10:40, 20:60] = 1
+    init, step = build(model, precision="bfloat16")
+    results = [step(given, init(given, video[0], labels), video[1]) for given in (params, rounded)]
+    for found, expected in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    dtypes = {
+        path: leaf.dtype for path, leaf in flax.traverse_util.flatten_dict(rounded, sep="/").items()
+    }
+    assert dtypes["encoder/resnet/conv1/kernel"] == jnp.bfloat16
+    assert dtypes["encoder/resnet/norm1/scale"] == jnp.float32
+    assert dtypes["ranking/network/conv1/conv/kernel"] == jnp.float32, "scores are never rounded"
+
+
 @pytest.mark.slow
 def test_bfloat16_draws_the_picture_of_float32():
     # Maps in their place: where they are ranked, two that are nearly equal may change places, and
@@ -232,9 +253,8 @@ def test_bfloat16_draws_the_picture_of_float32():
     video, labels = clip(2)
 
     def segment(precision, last=video[1]):
-        init, step = build(model, precision=precision, probabilities=True)
-        _, (found, probability) = step(params, init(params, video[0], labels), last)
-        return np.asarray(found), np.asarray(probability, np.float32).ravel()
+        tracker = Segmenter(model, params, precision, probabilities=True).start(video[0], labels)
+        return tracker.step(last), tracker.probability.ravel()
 
     found, probability = segment("bfloat16")
     expected, wide = segment("float32")

@@ -29,6 +29,7 @@ from ranet_jax.models.layers import (
     ResBlock,
     add_and_rectify,
     normalize_channels,
+    pool_maximum,
     standardize,
     upsample,
     upsample_corner_aligned,
@@ -195,10 +196,7 @@ FUNCTIONS = {
     ),
     "add and rectify": (add_and_rectify, [image(120, 216, 256)] * 2),
     "correlate": (correlate, [(1, POSITIONS, 512), image(30, 54, 512)]),
-    "max-pool": (
-        lambda x: nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))),
-        [image(240, 432, 64)],
-    ),
+    "max-pool": (pool_maximum, [image(240, 432, 64)]),
     "average-pool": (lambda x: nn.avg_pool(x, (2, 2), (2, 2)), [image(30, 54, 512)]),
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 from ranet_jax.benchmark.cases import Case, make_clip
 from ranet_jax.benchmark.rows import describe_row
 from ranet_jax.benchmark.timing import WARM_UP, CompilationCounter, measure
-from ranet_jax.compilation import compile_functions
+from ranet_jax.compilation import compile_ahead, compile_functions
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video import open_video
 from ranet_jax.media.video_writer import VideoWriter, write_video
@@ -106,7 +106,7 @@ def compile_case(segmenter: Segmenter, case: Case) -> Programs:
         labels = np.stack([labels] * case.clips)
     start = time.perf_counter()
     functions = compile_video(segmenter, case)
-    state = functions.init(segmenter.params, images[0], labels)
+    state = functions.init(segmenter.rounded_params, images[0], labels)
     network, arguments = prepare_network(segmenter, case, state)
     seconds = time.perf_counter() - start
     return Programs(functions, network, arguments, images, labels, seconds)
@@ -135,7 +135,13 @@ def compile_video(segmenter: Segmenter, case: Case) -> VideoFunctions:
         jax.jit(jax.vmap(functions.init, (None, 0, 0))),
         jax.jit(jax.vmap(functions.step, (None, 0, 0)), donate_argnums=1),
     )
-    return compile_functions(together, segmenter.params, segmenter.frame_canvas, case.clips)
+    return compile_functions(
+        together,
+        segmenter.rounded_params,
+        segmenter.frame_canvas,
+        case.clips,
+        precision=segmenter.precision,
+    )
 
 
 def prepare_network(
@@ -157,8 +163,9 @@ def prepare_network(
     kernels, cells = (x.reshape(case.clips, *x.shape[-2:]) for x in lined_up)
     previous = split_labels(labels, cells.shape[1], cells.dtype)
     frame = normalize_frame(frame, PRECISIONS[segmenter.precision])
-    arguments = [{"params": segmenter.params}, kernels, cells, frame, previous]
-    return jax.jit(segmenter.model.apply).lower(*arguments).compile(), arguments
+    arguments = [{"params": segmenter.rounded_params}, kernels, cells, frame, previous]
+    apply = jax.jit(segmenter.model.apply)
+    return compile_ahead(apply, *arguments, precision=segmenter.precision), arguments
 
 
 def _list_parts(
@@ -167,7 +174,7 @@ def _list_parts(
     """Gives the parts of a case one after another; each is to be timed before the next."""
     init, step = programs.functions
     first = jax.device_put((programs.images[0], programs.labels))
-    params, network, arguments = segmenter.params, programs.network, programs.arguments
+    params, network, arguments = segmenter.rounded_params, programs.network, programs.arguments
     yield Part("template", lambda: jax.block_until_ready(init(params, *first)), init)
     yield Part("network", lambda: network(*arguments).block_until_ready(), network)
     yield Part("step", _prepare_step(programs, params), step)

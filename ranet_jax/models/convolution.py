@@ -63,15 +63,18 @@ def _pull_kernel(x: Array, kernel: Array, gradient: Array, stride: int, dilation
         return jnp.stack([sum_products(row, gradient) for row in rows]).reshape(kernel.shape)
     if min(c, f) < _MANY_CHANNELS:
         padding = dilation * (size // 2)
-        # The batch is what is summed over, so it stands where channels do.
-        return jax.lax.conv_general_dilated(
-            x.transpose(3, 1, 2, 0),
-            gradient.transpose(1, 2, 0, 3),
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        # The batch is what is summed over, so it stands where channels do. Never in bfloat16, where
+        # oneDNN computes something else with so large a window (seen with jax 0.12.0.1).
+        sums = jax.lax.conv_general_dilated(
+            x.transpose(3, 1, 2, 0).astype(wide),
+            gradient.transpose(1, 2, 0, 3).astype(wide),
             window_strides=(dilation, dilation),
             padding=[(padding, padding)] * 2,
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             precision=PRECISION,
-        ).transpose(1, 2, 0, 3)
+        )
+        return sums.transpose(1, 2, 0, 3).astype(x.dtype)
     # A tap multiplies one with the other moved; the one with fewer channels is moved.
     if c <= f:
         moved = [tap for row in see_taps(x, size, 1, dilation) for tap in row]

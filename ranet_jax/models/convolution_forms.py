@@ -54,29 +54,6 @@ def convolve_plainly(x: Array, kernel: Array, stride: int, dilation: int) -> Arr
     )
 
 
-def convolve_in_rows(x: Array, kernel: Array, dilation: int) -> Array:
-    """Of stride 1, as one matrix product, summed in float32 or wider.
-
-    A pixel's neighbours in its row stand side by side, and the product gives what each row adds to
-    those around it.
-    """
-    _, h, w, _ = x.shape
-    size, _, c, f = kernel.shape
-    padding = dilation * (size // 2)
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    taps = range(0, size * dilation, dilation)
-    neighbours = jnp.concatenate([x[:, :, column : column + w] for column in taps], axis=-1)
-    products = jnp.einsum(
-        "bhwc,cf->bhwf",
-        neighbours,
-        kernel.transpose(1, 2, 0, 3).reshape(size * c, size * f),
-        precision=PRECISION,
-        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
-    )
-    rows = [products[:, row : row + h, :, n * f : (n + 1) * f] for n, row in enumerate(taps)]
-    return functools.reduce(jnp.add, rows).astype(x.dtype)
-
-
 def see_taps(x: Array, size: int, stride: int, dilation: int) -> list[list[Array]]:
     """What each tap of a kernel is multiplied with: x, moved so that the tap lies on its output.
 
@@ -130,9 +107,8 @@ def suits_tiles(x: Array, kernel: Array, stride: int, dilation: int) -> bool:
 def choose_form(x: Array, kernel: Array, stride: int, dilation: int) -> Form:
     """The form that is fast on a CPU for these shapes and this type.
 
-    XLA for CPUs computes convolutions of bfloat16 in float32, and matrix products of bfloat16 with
-    the instructions that the processor has for them. Its convolutions of many channels are slow,
-    the more so the fewer pixels there are.
+    XLA's convolutions of many channels are slow on a CPU, the more so the fewer pixels there are.
+    Those of bfloat16 are left to oneDNN, see `compilation.find_options`.
 
     Args:
         x: [b, h, w, c].
@@ -144,9 +120,8 @@ def choose_form(x: Array, kernel: Array, stride: int, dilation: int) -> Form:
         A function of both.
     """
     _, _, c, f = kernel.shape
-    if x.dtype == jnp.bfloat16 and stride == 1:
-        return functools.partial(convolve_in_rows, dilation=dilation)
     if suits_tiles(x, kernel, stride, dilation):
         return convolve_in_tiles
-    form = convolve_in_patches if c * f >= _MANY_PAIRS else convolve_plainly
+    in_patches = c * f >= _MANY_PAIRS and x.dtype != jnp.bfloat16
+    form = convolve_in_patches if in_patches else convolve_plainly
     return functools.partial(form, stride=stride, dilation=dilation)

@@ -80,6 +80,26 @@ def add_and_rectify(x: Array, y: Array) -> Array:
     return jnp.maximum(x, -y) + y
 
 
+def pool_maximum(x: Array) -> Array:
+    """The highest of 3 x 3 pixels, with a stride of 2 (PyTorch's `MaxPool2d(3, 2, 1)`).
+
+    As maxima of slices, rows first: XLA's own is slow on a CPU, and its gradient very slow. Where
+    several pixels are highest, they share the gradient.
+
+    Args:
+        x: [b, h, w, c], height and width even, best in float32: XLA for CPUs is slow in bfloat16.
+
+    Returns:
+        [b, h / 2, w / 2, c].
+    """
+    for axis in (1, 2):
+        around = [(int(one == axis), 0) for one in range(x.ndim)]
+        length, x = x.shape[axis], jnp.pad(x, around, constant_values=-jnp.inf)
+        parts = [jax.lax.slice_in_dim(x, n, n + length - 1, 2, axis) for n in range(3)]
+        x = jnp.maximum(jnp.maximum(parts[0], parts[1]), parts[2])
+    return x
+
+
 def normalize_channels(x: Array) -> Array:
     """Divides each feature vector by its length: `x / max(||x||, 1e-12)` over the channels."""
     wide = widen(x)
@@ -162,13 +182,16 @@ class Conv(nn.Module):
 
 
 class InstanceNorm(nn.Module):
-    """Instance normalisation with learned scale and bias, in place of the ResNet's BatchNorm."""
+    """Instance normalisation with learned scale and bias, in place of the ResNet's BatchNorm.
+
+    Its result is float32 or wider: what follows it rounds once, after the sum or the relu.
+    """
 
     @nn.compact
     def __call__(self, x: Array) -> Array:  # [b, h, w, c]
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
-        return (standardize(x) * scale + bias).astype(x.dtype)
+        return standardize(x) * scale + bias
 
 
 class ConvBlock(nn.Module):

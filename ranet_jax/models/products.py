@@ -12,16 +12,17 @@ def sum_products(x: Array, y: Array) -> Array:
     """Products of channels summed over places and samples, a sample at a time.
 
     XLA for CPUs shares out a batch among the cores but not a long sum, for which it also writes its
-    operands anew in another order.
+    operands anew in another order. In bfloat16 each sample's sum is rounded (it is made in
+    float32): with a wider result oneDNN would compute in float32.
 
     Args:
         x: [b, h, w, c] or [b, n, c].
         y: the same but for its channels, f.
 
     Returns:
-        [c, f], in the type of x; summed in float32 or wider.
+        [c, f], in the type of x; samples are summed in float32 or wider.
     """
     wide = jnp.promote_types(x.dtype, jnp.float32)
     x, y = (each.reshape(each.shape[0], -1, each.shape[-1]) for each in (x, y))
-    products = jnp.einsum("bnc,bnf->bcf", x, y, precision=PRECISION, preferred_element_type=wide)
-    return products.sum(axis=0).astype(x.dtype)
+    products = jnp.einsum("bnc,bnf->bcf", x, y, precision=PRECISION)
+    return products.sum(axis=0, dtype=wide).astype(x.dtype)

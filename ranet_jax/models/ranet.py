@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.decoder import Decoder
@@ -217,6 +218,29 @@ def abstract_params(model: RANet) -> Any:
     kernels, cells = jnp.zeros((1, model.positions, 8 * model.head_width)), (1, 1, model.positions)
     inputs = kernels, jnp.zeros(cells), jnp.zeros((1, h, w, 3)), jnp.zeros((1, 1, h, w))
     return jax.eval_shape(model.init, jax.random.key(0), *inputs)["params"]
+
+
+def round_kernels(params: Any, dtype: DTypeLike) -> Any:
+    """Rounds the kernels once that a computation in a narrower dtype would round in each frame.
+
+    By NumPy, because XLA would compile for each shape.
+
+    Args:
+        params: of a network.
+        dtype: of the computation.
+
+    Returns:
+        The parameters, with kernels in `dtype` where they are wider. Those of the ranking network
+        stay, which scores in float32.
+    """
+
+    def round_one(path: tuple, leaf: Array) -> Array:
+        if path[0].key == "ranking" or path[-1].key != "kernel":
+            return leaf
+        return jax.device_put(np.asarray(leaf).astype(dtype), leaf.sharding)
+
+    is_narrow = jnp.finfo(dtype).bits < 32
+    return jax.tree_util.tree_map_with_path(round_one, params) if is_narrow else params
 
 
 def init_params(model: RANet, seed: int) -> Any:

@@ -14,7 +14,9 @@ from ranet_jax.models.layers import (
     InstanceNorm,
     add_and_rectify,
     normalize_channels,
+    pool_maximum,
     upsample,
+    widen,
 )
 
 RESNET_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -74,14 +76,16 @@ class Bottleneck(nn.Module):
     def __call__(
         self, x: Array
     ) -> Array:  # [b, h, w, c] -> [b, h / stride, w / stride, 4 * middle]
-        y = nn.relu(InstanceNorm(name="norm1")(Conv(self.middle, 1, name="conv1")(x)))
-        y = Conv(self.middle, 3, stride=self.stride, name="conv2")(y)
-        y = nn.relu(InstanceNorm(name="norm2")(y))
+        dtype = x.dtype
+        y = InstanceNorm(name="norm1")(Conv(self.middle, 1, name="conv1")(x))
+        y = nn.relu(y).astype(dtype)
+        y = InstanceNorm(name="norm2")(Conv(self.middle, 3, self.stride, name="conv2")(y))
+        y = nn.relu(y).astype(dtype)
         y = InstanceNorm(name="norm3")(Conv(4 * self.middle, 1, name="conv3")(y))
         if y.shape != x.shape:
-            x = Conv(4 * self.middle, 1, stride=self.stride, name="conv_skip")(x)
+            x = Conv(4 * self.middle, 1, self.stride, name="conv_skip")(x)
             x = InstanceNorm(name="norm_skip")(x)
-        return add_and_rectify(x, y)
+        return add_and_rectify(widen(x), y).astype(dtype)
 
 
 class ResNet(nn.Module):
@@ -100,10 +104,8 @@ class ResNet(nn.Module):
         """Encodes a normalised frame, [b, h, w, 3], height and width multiples of 32."""
         x = Conv(self.width, 7, stride=2, name="conv1")(frame)
         x = nn.relu(InstanceNorm(name="norm1")(x))
-        features = [x]
-        around = ((1, 1), (1, 1))
-        # Linen's annotation forgets that padding may be pairs.
-        x = nn.max_pool(x, (3, 3), (2, 2), padding=around)  # pyright: ignore[reportArgumentType]
+        features = [x.astype(frame.dtype)]
+        x = pool_maximum(x).astype(frame.dtype)
         for stage, count in enumerate(self.blocks):
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1

@@ -14,6 +14,7 @@ import ml_collections
 import numpy as np
 from jax import Array
 
+from ranet_jax.compilation import explain_slow_bfloat16
 from ranet_jax.data import pipeline
 from ranet_jax.errors import InputError
 from ranet_jax.files import LOCK, lock_folder
@@ -21,6 +22,7 @@ from ranet_jax.media.sheets import draw_sheet
 from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import PRECISIONS
+from ranet_jax.remarks import remark
 from ranet_jax.training import parallel
 from ranet_jax.training.recipe import check_recipe, make_model, open_sets
 from ranet_jax.training.run_log import RunLog
@@ -48,6 +50,8 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
     """
     check_recipe(config)
     check_work(work)
+    if config.precision == "bfloat16" and (reason := explain_slow_bfloat16()):
+        remark(f"{reason}; --config.precision=float32 is faster here")
     model = make_model(config)
     sets = open_sets(config, model.canvas)
     validator = Validator(config.validation, model, config.precision)
@@ -149,13 +153,17 @@ def take_steps(
     Raises:
         InputError: a sample has too many objects, or loss or gradient is not finite.
     """
-    update = parallel.parallelize(make_update(model, config))
+    update: Any = None
     for step in range(int(state.step) + 1, config.steps + 1):
         with log.waiting():
             batch = next(batches)
         origin = batch.pop("origin")
         check_ids(batch, config.model.slots, origin, sets)
-        state, metrics = update(state, parallel.split_over_devices(batch))
+        parts = parallel.split_over_devices(batch)
+        if update is None:
+            step_once = make_update(model, config)
+            update = parallel.parallelize(step_once, state, parts, config.precision)
+        state, metrics = update(state, parts)
         # Waits for the device once a step: a run that goes wrong stops before it saves.
         metrics = {name: float(value) for name, value in metrics.items()}
         check_finite(step, metrics, origin, sets)

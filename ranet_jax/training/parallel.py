@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from ranet_jax.compilation import compile_ahead
 from ranet_jax.errors import InputError
 
 AXIS = "devices"
@@ -56,18 +57,24 @@ def check_batch_size(batch_size: int, accumulate: int) -> None:
         )
 
 
-def parallelize(update: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any], Any]:
+def parallelize(
+    update: Callable[[Any, Any], tuple[Any, Any]], state: Any, batch: Any, precision: str
+) -> Any:
     """Compiles an update for all devices.
 
     Args:
         update: `(state, batch) -> (state, metrics)`, which calls `mean_over_devices` on what must
             be equal everywhere. It sees the part of the batch that belongs to one device.
+        state: on all devices, see `replicate`.
+        batch: one as cut by `split_over_devices`.
+        precision: in which it computes.
 
     Returns:
-        The same function for the whole local batch, as cut by `split_over_devices`. State and
-        metrics come out once, not once a device. The state that goes in is given away.
+        The same function for the whole local batch, for a state and batches of these shapes. State
+        and metrics come out once, not once a device. The state that goes in is given away.
     """
-    return jax.pmap(update, AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0)
+    parallel = jax.pmap(update, AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0)
+    return compile_ahead(parallel, state, batch, precision=precision)
 
 
 def replicate(tree: Any) -> Any:

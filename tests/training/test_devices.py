@@ -28,7 +28,7 @@ model = RANet(blocks=(1, 1, 1, 1), width=8, head_width=8, canvas=(64, 96), top_k
 state = start_state(model, config)
 wide = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
 state = parallel.replicate(jax.tree.map(wide, state))
-update = parallel.parallelize(make_update(model, config))
+update = None
 generator = np.random.default_rng(0)
 losses = []
 for step in range(2):
@@ -40,7 +40,10 @@ for step in range(2):
     batch["later_frames"] = np.zeros((8, 0, 128, 192, 3), np.uint8)
     batch["later_labels"] = np.zeros((8, 0, 128, 192), np.uint8)
     own = {name: array[process::processes] for name, array in batch.items()}
-    state, metrics = update(state, parallel.split_over_devices(own))
+    parts = parallel.split_over_devices(own)
+    if update is None:
+        update = parallel.parallelize(make_update(model, config), state, parts, config.precision)
+    state, metrics = update(state, parts)
     losses.append(float(metrics["loss"]))
 if process == 0:
     leaves = [np.asarray(x) for x in jax.tree.leaves(state)]
