@@ -27,8 +27,8 @@ def has_fast_bfloat16() -> bool:
     """Whether frames are fast in bfloat16 on this CPU, with this jax.
 
     By itself XLA computes convolutions of bfloat16 in float32, and is no faster for it. Whether
-    oneDNN is at hand is asked of XLA, with a small convolution: releases for one Python have it and
-    those for another do not.
+    oneDNN is at hand is asked of XLA, with a small convolution: older releases of jax do not have
+    it.
     """
     if jax.default_backend() != "cpu" or lacks_bfloat16():
         return False
