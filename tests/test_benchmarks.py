@@ -40,7 +40,7 @@ def call(monkeypatch, capsys):
 
     def call(module, *arguments, protocol):
         tool = Segmenter(ColourNetwork(), {"nothing": np.zeros(1)}, protocol=protocol)
-        monkeypatch.setattr(module, "load_segmenter", lambda checkpoint: tool)
+        monkeypatch.setattr(module, "load_segmenter", lambda *_: tool)
         monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
         module.main()
         return capsys.readouterr().out.splitlines()

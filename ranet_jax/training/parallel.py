@@ -74,6 +74,8 @@ def parallelize(
         and metrics come out once, not once a device. The state that goes in is given away.
     """
     parallel = jax.pmap(update, AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0)
+    if jax.process_count() > 1:  # ahead of time jax would take the batches of all processes
+        return parallel
     return compile_ahead(parallel, state, batch, precision=precision)
 
 
