@@ -38,7 +38,7 @@ def has_fast_bfloat16() -> bool:
         program = convolve.lower(image, kernel).compile(compiler_options=_ONEDNN)
     except jax.errors.JaxRuntimeError:  # XLA may forget an option that it calls experimental
         return False
-    return "onednn" in (program.as_text() or "")
+    return "__onednn$" in (program.as_text() or "")
 
 
 def explain_slow_bfloat16() -> str:
@@ -57,8 +57,11 @@ def find_options(precision: str) -> dict[str, str | bool]:
         precision: of the computation, see `protocol.PRECISIONS`.
 
     Returns:
-        Options of the compiler, none in float32 or on another device than a CPU.
+        Options of the compiler, none in float32 or on another device than a CPU. Where a CPU gains
+        nothing by bfloat16, that is said.
     """
+    if precision == "bfloat16" and (reason := explain_slow_bfloat16()):
+        remark(f"{reason}; float32 may be as fast, and is more exact")
     return _ONEDNN if precision == "bfloat16" and has_fast_bfloat16() else {}
 
 

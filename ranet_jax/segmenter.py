@@ -30,14 +30,12 @@ from ranet_jax.weights.packed import load_shipped
 class Segmenter:
     """A network ready to segment videos of any size.
 
-    Compiled once for each size of `protocol.SLOTS` and each of `template_bank.TEMPLATES` in
-    use, ahead of
-    time, so that no frame ever waits for the compiler.
+    Compiled once for each size of `protocol.SLOTS` and each of `template_bank.TEMPLATES` in use,
+    ahead of time, so that no frame ever waits for the compiler.
 
     Attributes:
         model: the network.
-        params: its parameters.
-        rounded_params: as `init` and `step` take them, see `round_kernels`.
+        rounded_params: its parameters as `init` and `step` take them, see `round_kernels`.
         precision: of the computation.
         probabilities: whether trackers give them too.
         protocol: what is done around the network.
@@ -66,9 +64,8 @@ class Segmenter:
         if precision not in PRECISIONS:
             raise InputError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
         self.model = model
-        self.params = jax.device_put(flax.core.unfreeze(params))
-        self.rounded_params = round_kernels(self.params, PRECISIONS[precision])
         self.precision = precision
+        self.replace_params(params)
         self.probabilities = probabilities
         self.protocol = protocol
         self.frame_canvas = protocol.find_frame_canvas(model)
@@ -76,6 +73,16 @@ class Segmenter:
             raise InputError("float64 needs jax.config.update('jax_enable_x64', True) beforehand")
         self.compile_seconds = 0.0
         self._compiled: dict[tuple[int, int], VideoFunctions] = {}
+
+    def replace_params(self, params: Any) -> None:
+        """Takes other parameters of the same network, for videos that start from now on."""
+        self._params = jax.device_put(flax.core.unfreeze(params))
+        self.rounded_params = round_kernels(self._params, PRECISIONS[self.precision])
+
+    @property
+    def params(self) -> Any:
+        """The parameters as given; `replace_params` sets others."""
+        return self._params
 
     @classmethod
     def from_checkpoint(

@@ -1,8 +1,8 @@
 """The blocks that every part of the network is built from.
 
 All tensors are [b, h, w, c]. The dtype of the input is the dtype of the computation (float32,
-bfloat16 or float64); parameters are stored in float32 and cast on use. No block keeps running
-statistics, so training and test behave alike.
+bfloat16 or float64); parameters are float32, or kernels rounded beforehand, and cast on use. No
+block keeps running statistics, so training and test behave alike.
 """
 
 from typing import cast

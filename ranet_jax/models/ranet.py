@@ -237,7 +237,7 @@ def round_kernels(params: Any, dtype: DTypeLike) -> Any:
     def round_one(path: tuple, leaf: Array) -> Array:
         if path[0].key == "ranking" or path[-1].key != "kernel":
             return leaf
-        return jax.device_put(np.asarray(leaf).astype(dtype), leaf.sharding)
+        return jax.device_put(np.asarray(leaf).astype(dtype), getattr(leaf, "sharding", None))
 
     is_narrow = jnp.finfo(dtype).bits < 32
     return jax.tree_util.tree_map_with_path(round_one, params) if is_narrow else params

@@ -14,7 +14,6 @@ import ml_collections
 import numpy as np
 from jax import Array
 
-from ranet_jax.compilation import explain_slow_bfloat16
 from ranet_jax.data import pipeline
 from ranet_jax.errors import InputError
 from ranet_jax.files import LOCK, lock_folder
@@ -22,7 +21,6 @@ from ranet_jax.media.sheets import draw_sheet
 from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import RANet
 from ranet_jax.protocol import PRECISIONS
-from ranet_jax.remarks import remark
 from ranet_jax.training import parallel
 from ranet_jax.training.recipe import check_recipe, make_model, open_sets
 from ranet_jax.training.run_log import RunLog
@@ -50,8 +48,6 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
     """
     check_recipe(config)
     check_work(work)
-    if config.precision == "bfloat16" and (reason := explain_slow_bfloat16()):
-        remark(f"{reason}; --config.precision=float32 is faster here")
     model = make_model(config)
     sets = open_sets(config, model.canvas)
     validator = Validator(config.validation, model, config.precision)

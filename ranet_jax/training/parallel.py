@@ -71,7 +71,8 @@ def parallelize(
 
     Returns:
         The same function for the whole local batch, for a state and batches of these shapes. State
-        and metrics come out once, not once a device. The state that goes in is given away.
+        and metrics come out once, not once a device. The state that goes in is given away. Of
+        several processes, each compiles at the first call, and without oneDNN.
     """
     parallel = jax.pmap(update, AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0)
     if jax.process_count() > 1:  # ahead of time jax would take the batches of all processes

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 
 from ranet_jax.data.clips import Clip, generate_clips, read_clips
@@ -64,7 +63,7 @@ class Validator:
         Returns:
             Means over all objects: `J`, `F` and `J&F`.
         """
-        self._segmenter.params = jax.device_put(params)
+        self._segmenter.replace_params(params)
         measures = average(
             scores for clip in self.clips for scores in score_clip(self._segmenter, clip)
         )
