@@ -172,7 +172,7 @@ def test_what_cannot_be_learned_is_refused(monkeypatch):
         with pytest.raises(InputError, match=message):
             OnlineLearner(segmenter(), **arguments)
     broken = jax.tree.map(lambda x: x * np.float32(np.nan), segmenter().params)
-    monkeypatch.setattr(segmenter(), "params", broken)
+    monkeypatch.setattr(segmenter(), "_params", broken)
     with pytest.raises(InputError, match=r"not finite at step 1 .*use a rate below 0\.001"):
         learner().learn(frame, mask)
 
