@@ -51,6 +51,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.loss = ml_collections.ConfigDict()
     config.loss.dice = 0.0  # weight of the Dice loss beside the cross-entropy
+    config.loss.remembers = False  # whether a frame is a template for the later ones
 
     config.data = ml_collections.ConfigDict()
     config.data.sets = {"duts-tr": 0.9, "ecssd": 0.1}  # how often each is drawn

@@ -73,7 +73,7 @@ def test_every_frame_counts_alike():
         kernels, cells = encode_template(MODEL, params, batch, 3, jnp.float32)
         seen, losses = batch, []
         for _ in range(2):
-            logits = segment_frame(MODEL, params, kernels, cells, seen, jnp.float32)
+            logits, _ = segment_frame(MODEL, params, kernels, cells, seen, jnp.float32)
             losses.append(segmentation_loss(logits, seen["labels"], present, "sigmoid").mean())
             later = batch["later_frames"][:, 0], batch["later_labels"][:, 0]
             seen, _ = jax.vmap(partial(_move_on, MODEL))(logits, present, batch["box"], *later)

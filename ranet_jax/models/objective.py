@@ -32,7 +32,7 @@ def predict(
         Logits [b, slots, h, w], and which slots are in use, bool [b, slots].
     """
     kernels, cells = encode_template(model, params, batch, slots, dtype)
-    logits = segment_frame(model, params, kernels, cells, batch, dtype)
+    logits, _ = segment_frame(model, params, kernels, cells, batch, dtype)
     return logits, cells.any(axis=-1)
 
 
@@ -64,25 +64,25 @@ def segment_frame(
     cells: Array,
     seen: dict[str, Array],
     dtype: DTypeLike,
-) -> Array:
+) -> tuple[Array, Array]:
     """Runs one frame of each training example.
 
     Args:
         model: the network.
         params: its parameters.
-        kernels: of the templates, [b, positions, c].
+        kernels: of the templates, [b, positions, c], one template after another.
         cells: each slot's share of each template cell, [b, slots, positions], 0..1.
         seen: "frame", RGB [b, h, w, 3], 0..255, and "previous", labels [b, h, w].
         dtype: of the computation.
 
     Returns:
-        Logits [b, slots, h, w].
+        Logits [b, slots, h, w], and the kernels of the frame, were it a template.
     """
     previous = split_labels(seen["previous"], cells.shape[1], cells.dtype)
     frame = normalize_frame(seen["frame"], dtype)
     inputs = kernels, cells, frame, previous
-    logits: Any = model.apply({"params": params}, *inputs)
-    return logits
+    answer: Any = model.apply({"params": params}, *inputs, method="segment_and_look")
+    return answer
 
 
 def predict_labels(
@@ -112,6 +112,8 @@ def compute_loss(
     slots: int,
     dtype: DTypeLike,
     dice_weight: float = 0.0,
+    *,
+    remembers: bool = False,
 ) -> Array:
     """The mean loss of training examples, what every training and online learning minimises.
 
@@ -126,6 +128,8 @@ def compute_loss(
         slots: likewise.
         dtype: likewise.
         dice_weight: how much `dice_loss` counts beside the cross-entropy; 0 as in the paper.
+        remembers: whether each frame, with what the network made of it, is a template for those
+            after it, as with `Protocol.memory_every`, but however sure the network was of it.
 
     Returns:
         A scalar, float32 or wider; see `segmentation_loss`. All frames count alike.
@@ -136,7 +140,7 @@ def compute_loss(
     seen, box = {name: batch[name] for name in ("frame", "previous", "labels")}, batch["box"]
     total = jnp.zeros((), cells.dtype)
     for t in range(1 + frames):
-        logits = segment_frame(model, params, kernels, cells, seen, dtype)
+        logits, look = segment_frame(model, params, kernels, cells, seen, dtype)
         loss = segmentation_loss(logits, seen["labels"], present, model.activation)
         if dice_weight:
             loss += dice_weight * dice_loss(logits, seen["labels"], present, model.activation)
@@ -144,8 +148,27 @@ def compute_loss(
         if t < frames:
             later = batch["later_frames"][:, t], batch["later_labels"][:, t]
             made = jax.lax.stop_gradient(logits.astype(cells.dtype)), present
+            if remembers:
+                kernels = jnp.concatenate([kernels, look], axis=1)
+                cells = jnp.concatenate([cells, _find_cells(model, *made)], axis=2)
             seen, box = jax.vmap(partial(_move_on, model))(*made, box, *later)
     return total / (1 + frames)
+
+
+def _find_cells(model: RANet, logits: Array, present: Array) -> Array:
+    """Each slot's share of each cell of a frame, as the network found it.
+
+    Args:
+        model: the network.
+        logits: of the frame, [b, n, h, w].
+        present: which slots are in use, bool [b, n].
+
+    Returns:
+        [b, n, positions], 0..1.
+    """
+    probability = find_probability(logits, present, model.activation)
+    found = choose_labels(jnp.moveaxis(probability, 1, -1), model.activation)
+    return pool_mask(split_labels(found, logits.shape[1], logits.dtype), model.cell)
 
 
 def _move_on(

@@ -138,6 +138,7 @@ FIELDS = {
     "optimizer.clip_norm": _POSITIVE,
     "optimizer.ema_decay": _BELOW_ONE,
     "loss.dice": _AMOUNT,
+    "loss.remembers": _SWITCH,
     "data.sets": Domain("at least one set, each with a weight above 0", _are_weights),
     "data.data_dir": _ANY,
     "data.workers": _WHOLE,

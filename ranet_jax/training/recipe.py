@@ -45,6 +45,16 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
             f"augmentation.later_frames is {later[0]} and video_augmentation.later_frames "
             f"{later[1]}; give both one value, because data.sets mixes images and videos in a batch"
         )
+    if config.loss.remembers and not any(later):
+        raise InputError(
+            "loss.remembers is on, and no frame comes after the current one; set "
+            "augmentation.later_frames and video_augmentation.later_frames to 1 or more"
+        )
+    if config.loss.remembers and config.model.selection != "ranking":
+        raise InputError(
+            f"loss.remembers is on, and a network without ranking ({config.model.selection}) has "
+            "one template; set loss.remembers to False"
+        )
     check_canvas(tuple(config.model.canvas))
     make_schedule(config)
     parallel.check_batch_size(config.batch_size, config.accumulate)

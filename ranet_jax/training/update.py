@@ -42,6 +42,7 @@ def make_update(
                 slots,
                 dtype,
                 config.loss.dice,
+                remembers=config.loss.remembers,
             )
         )
         if config.accumulate == 1:
