@@ -12,9 +12,16 @@ from ranet_jax.data.example import FRAME_SCALE
 from ranet_jax.data.pairs import make_static_example
 from ranet_jax.geometry.box import cut_labels, find_box
 from ranet_jax.models.losses import segmentation_loss
-from ranet_jax.models.objective import _move_on, compute_loss, encode_template, segment_frame
+from ranet_jax.models.objective import (
+    _find_cells,
+    _move_on,
+    compute_loss,
+    encode_template,
+    segment_frame,
+)
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.protocol import Protocol, build, cut_input, gather_inputs
+from ranet_jax.template_bank import line_up
 from tests.coloured_masks import paint, three_objects
 
 CANVAS = (96, 160)
@@ -64,7 +71,31 @@ def test_the_next_frame_is_what_the_protocol_cuts():
 
 
 @pytest.mark.slow
-def test_every_frame_counts_alike():
+def test_what_is_remembered_is_what_the_protocol_remembers():
+    """The bank after a step of the protocol, and the templates that training goes on with."""
+    params = init_params(MODEL, 3)
+    frames = np.random.default_rng(0).integers(0, 256, (2, *CANVAS, 3), np.uint8)
+    mask = np.zeros(CANVAS, np.uint8)
+    mask[20:60, 30:80] = 1
+    mask[40:80, 90:140] = 2
+    protocol = Protocol(memory_every=1, memory_confidence=0.0, memory_templates=2)
+    init, step = build(MODEL, 2, protocol=protocol)
+    state = init(params, frames[0], mask)
+    inputs = gather_inputs(MODEL, state, find_box(state.labels > 0), frames[1], jnp.float32)
+    answer = jax.jit(partial(MODEL.apply, method="segment_and_look"))({"params": params}, *inputs)
+    state, _ = step(params, state, frames[1])
+    kernels, cells = line_up(state)
+
+    found = _find_cells(MODEL, answer[0], jnp.ones((1, 2), bool))
+    assert 0 < found.sum() < found.size, "nothing would be tested"
+    both = jnp.concatenate([inputs[1][..., : MODEL.positions], found], axis=2)[0]
+    np.testing.assert_allclose(both, cells, atol=1e-2)
+    np.testing.assert_allclose(answer[1][0], kernels[MODEL.positions :], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remembers", [False, True])
+def test_every_frame_counts_alike(remembers):
     params, batch = init_params(MODEL, 3), make_batch(1)
     present = jnp.ones((2, 3), bool)
 
@@ -73,14 +104,22 @@ def test_every_frame_counts_alike():
         kernels, cells = encode_template(MODEL, params, batch, 3, jnp.float32)
         seen, losses = batch, []
         for _ in range(2):
-            logits, _ = segment_frame(MODEL, params, kernels, cells, seen, jnp.float32)
+            logits, look = segment_frame(MODEL, params, kernels, cells, seen, jnp.float32)
+            if remembers:
+                kernels = jnp.concatenate([kernels, look], axis=1)
+                found = _find_cells(MODEL, logits, present)
+                cells = jnp.concatenate([cells, found], axis=2)
             losses.append(segmentation_loss(logits, seen["labels"], present, "sigmoid").mean())
             later = batch["later_frames"][:, 0], batch["later_labels"][:, 0]
             seen, _ = jax.vmap(partial(_move_on, MODEL))(logits, present, batch["box"], *later)
         return jnp.stack(losses)
 
     losses = follow(params, batch)
-    compute = jax.jit(lambda params, batch: compute_loss(MODEL, params, batch, 3, jnp.float32))
+    compute = jax.jit(
+        lambda params, batch: compute_loss(
+            MODEL, params, batch, 3, jnp.float32, remembers=remembers
+        )
+    )
     np.testing.assert_allclose(compute(params, batch), losses.mean(), rtol=1e-5)
     assert np.ptp(losses) > 1e-3 * losses.mean(), "the frames would be the same one"
     alone = batch | {name: batch[name][:, :0] for name in ("later_frames", "later_labels")}

@@ -100,6 +100,7 @@ class Results:
             known = json.loads(str(state["known"]))
             self.finished = int(state["finished"])
             self.saved = {name: state[name] for name in state if name not in ("finished", "known")}
+        self._add_labels()
         differing = [
             name for name, value in self._settings.items() if known["settings"].get(name) != value
         ]
@@ -123,6 +124,22 @@ class Results:
             for index in missing:
                 remark(f"{self.folder}: the mask of frame {index} is not given now, and left out")
             self._go_back(changed)
+
+    def _add_labels(self) -> None:
+        """Adds the labels of the last finished frame to what it takes to go on, from its PNG.
+
+        Raises:
+            InputError: it is not there.
+        """
+        if not self.finished or self.saved is None or "labels" in self.saved:  # as once written
+            return
+        path = self.folder / _label_path(self.finished - 1)
+        if not path.exists():
+            raise InputError(
+                f"{path} is missing, which it takes to go on after {self.finished} frames; start "
+                "anew with --overwrite"
+            )
+        self.saved = {**self.saved, "labels": self.read_labels(self.finished - 1)}
 
     def read_confidence(self) -> Iterator[Confidence]:
         """Reads how sure the network was of each object in the finished frames, a row at a time."""
@@ -229,9 +246,10 @@ class Results:
     def _save(self, finished: int, saved: Mapping[str, np.ndarray]) -> None:
         """Notes how many frames are finished, and what it takes to go on after them."""
         known = {"settings": self._settings, "marks": self._marks, "video": self._video}
-        state: dict[str, Any] = {**saved, "finished": finished, "known": json.dumps(known)}
+        more = {name: value for name, value in saved.items() if name != "labels"}  # in their PNG
+        state: dict[str, Any] = {**more, "finished": finished, "known": json.dumps(known)}
         with replace_file(self.folder / STATE) as unfinished:
-            np.savez_compressed(unfinished, **state)
+            np.savez(unfinished, **state)  # in each frame, so that compressing would take long
 
     def read_mask(self, name: str, size: tuple[int, ...]) -> np.ndarray:
         """Reads the mask of a finished frame.

@@ -10,7 +10,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 from ranet_jax.segment.confidence import Confidence, find_doubtful
 from ranet_jax.segment.many import pair_folders
-from tests.segment.following import COUNT, contents, run
+from tests.segment.following import COUNT, contents, read, run
 
 
 class FailingLearner:
@@ -88,6 +88,28 @@ def test_results_that_another_program_saved(folder, masks, undisturbed, tmp_path
     image.save(path)
     with pytest.raises(InputError, match=r"shot 2\.png was saved by another program, and its ids"):
         run(folder, masks, tmp_path / "out", resume=True)
+
+
+def test_a_run_that_lacks_the_labels_of_its_last_frame(folder, masks, tmp_path):
+    run(folder, masks, tmp_path / "out", max_frames=4)
+    (tmp_path / "out/.progress/labels/000003.png").unlink()
+    with pytest.raises(InputError, match=r"000003\.png is missing, .* after 4 frames; start anew"):
+        run(folder, masks, tmp_path / "out", resume=True)
+
+
+def test_a_run_of_an_earlier_version_goes_on(folder, masks, undisturbed, tmp_path):
+    """Its labels are among what it keeps of the last frame."""
+    run(folder, masks, tmp_path / "out", max_frames=4)
+    label, state = (
+        tmp_path / "out/.progress" / name for name in ("labels/000003.png", "state.npz")
+    )
+    with np.load(state) as saved:
+        assert "labels" not in saved
+        known = dict(saved) | {"labels": read(label)}
+    np.savez_compressed(state, **known)
+    label.unlink()
+    run(folder, masks, tmp_path / "out", resume=True)
+    assert contents(tmp_path / "out") == contents(undisturbed)
 
 
 def test_frames_are_named_where_their_names_have_other_numbers(call, masks, tmp_path, folder):
