@@ -13,15 +13,27 @@ of more than 8 bits, and more ids than were exported are refused. The package re
 import json
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import jax
 import numpy as np
 from jax import export
 from PIL import Image, ImageOps
 
+
+def refuse(text: str) -> NoReturn:
+    """Ends the program with one line."""
+    print(f"error: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
 if len(sys.argv) < 6:
-    sys.exit(__doc__)
+    print(__doc__, file=sys.stderr)
+    sys.exit(2)
 folder, out, mask, *frames = map(Path, sys.argv[1:])
+for path in (folder / "manifest.json", mask, *frames):
+    if not path.is_file():
+        refuse(f"{path} does not exist or is no file; give DIR OUT MASK FRAME FRAME ...")
 manifest = json.loads((folder / "manifest.json").read_text())
 (height, width), slots = manifest["labels"]["shape"], manifest["slots"]
 init, step = (
@@ -33,9 +45,12 @@ weights = jax.device_put(dict(np.load(folder / "weights.npz")))
 
 def open_upright(path: Path, modes: tuple[str, ...]) -> Image.Image:
     """Opens an image, turned as its camera says; ends the program where that is not enough."""
-    image = ImageOps.exif_transpose(Image.open(path))
+    try:
+        image = ImageOps.exif_transpose(Image.open(path))
+    except OSError:
+        refuse(f"{path} is no image, or is cut short; save it again as PNG or JPEG")
     if image.mode not in modes:
-        sys.exit(f"{path} has pixels of the kind {image.mode}; convert it to {' or '.join(modes)}")
+        refuse(f"{path} has pixels of the kind {image.mode}; convert it to {' or '.join(modes)}")
     return image
 
 
@@ -54,7 +69,7 @@ def read_labels(path: Path) -> np.ndarray:
         return (values > 0).astype(np.uint8)
     values = np.where(values == 255, 0, values)
     if values.max() > slots:
-        sys.exit(f"{path} has the id {values.max()}; ids are 1 to {slots}; export with --slots")
+        refuse(f"{path} has the id {values.max()}; ids are 1 to {slots}; export with --slots")
     return values
 
 
@@ -63,4 +78,5 @@ out.mkdir(parents=True, exist_ok=True)
 for frame in frames[1:]:
     state, labels = step(weights, state, read_frame(frame))
     Image.fromarray(np.asarray(labels)).save(out / f"{frame.stem}.png")
-    print(frame, np.bincount(np.ravel(labels)) / labels.size)
+    shares = 100 * np.bincount(np.ravel(labels), minlength=slots + 1) / labels.size
+    print(f"{frame}: " + ", ".join(f"object {i} {shares[i]:.1f} %" for i in range(1, slots + 1)))

@@ -80,14 +80,23 @@ def test_the_example_gives_equal_masks_without_this_package(folder, tmp_path):
     for name, frame in zip(names, video, strict=True):
         Image.fromarray(frame).save(name)
     Image.fromarray(labels).save(tmp_path / "mask.png")
-    arguments = [EXAMPLE, folder, tmp_path / "out", tmp_path / "mask.png", *names]
-    run = subprocess.run(
-        [sys.executable, "-I", "-c", ISOLATED, *map(str, arguments)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+
+    def run_example(mask):
+        arguments = [EXAMPLE, folder, tmp_path / "out", mask, *names]
+        return subprocess.run(
+            [sys.executable, "-I", "-c", ISOLATED, *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    run = run_example(tmp_path / "mask.png")
     assert run.returncode == 0, run.stderr
+    Image.fromarray(3 * labels).save(tmp_path / "many.png")
+    for mask, complaint in ("none.png", "does not exist"), ("many.png", "has the id 6; ids are 1"):
+        refused = run_example(tmp_path / mask)
+        assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
+        assert f"{mask} {complaint}" in refused.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1.png", "2.png"]
     step = jax.jit(load(folder, "step.jax").call)
     weights = dict(np.load(folder / "weights.npz"))

@@ -67,7 +67,11 @@ def main() -> None:
     else:
         check_destination(args.destination)
         network = load_network(args.source)
-        write_tensors(args.destination, export_tensors(network))
+        try:
+            tensors = export_tensors(network)
+        except InputError as error:
+            raise InputError(f"{args.source}: {error}") from None
+        write_tensors(args.destination, tensors)
     model = network.model
     print(f"{args.destination}: ResNet {model.blocks}, objects ranked by {model.ranking_rule}")
 

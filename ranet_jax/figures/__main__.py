@@ -50,7 +50,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "--frame",
         type=int,
         default=10,
-        help="counted from 0, which is given; all before are segmented too (default: 10)",
+        help="number of the frame, from 1; frame 0 has the given mask (default: 10)",
     )
     frame.add_argument("--object", type=int, metavar="ID", help="(default: the first)")
 

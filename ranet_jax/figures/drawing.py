@@ -24,7 +24,7 @@ _STREAMS = ("foreground", "background")
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Writes a picture as PNG, which appears under its name when it is complete.
+    """Writes a picture as PNG, which appears under its name when it is complete; says where.
 
     Args:
         figure: the picture.
@@ -33,6 +33,7 @@ def write_figure(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=DPI)
+    print(path)
 
 
 def _show_picture(axes: Axes, picture: np.ndarray, title: str) -> None:

@@ -1,5 +1,6 @@
 """One run of the command: a video from its words on the command line to its summary."""
 
+import filecmp
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -89,12 +90,17 @@ def _open(job: Job) -> Iterator[tuple[Video, dict[int, UserMask]]]:
                 "give a mask for; the first frame is number 0"
             )
         for path in job.mask_paths.values():
-            if any(path.samefile(image) for image in video.images):
+            if image := next((one for one in video.images if _is_same(path, one)), None):
                 raise InputError(
-                    f"{path} is a mask, and would be a frame of {video.name} as well; move it to "
+                    f"{image} is a mask, and would be a frame of {video.name} as well; move it to "
                     "another folder"
                 )
         yield video, read_user_masks(job.mask_paths, video.size, resize=job.resize_masks)
+
+
+def _is_same(path: Path, image: Path) -> bool:
+    """Whether two files are one, or one is a copy of the other."""
+    return path.samefile(image) or filecmp.cmp(path, image, shallow=False)
 
 
 def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Outcome:

@@ -22,6 +22,7 @@ from ranet_jax.segment.confidence import (
     read_confidence,
     write_confidence,
 )
+from ranet_jax.segment.same_run import find_differing
 
 OVERLAY = "overlay.mp4"
 """The file of the overlay in a folder of results."""
@@ -101,9 +102,7 @@ class Results:
             self.finished = int(state["finished"])
             self.saved = {name: state[name] for name in state if name not in ("finished", "known")}
         self._add_labels()
-        differing = [
-            name for name, value in self._settings.items() if known["settings"].get(name) != value
-        ]
+        differing = find_differing(self._settings, known["settings"])
         before = {int(i): mark for i, mark in known["marks"].items() if int(i) < self.finished}
         now = {int(i): mark for i, mark in self._marks.items() if int(i) < self.finished}
         if before.get(0) != now.get(0):

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import flax.traverse_util
 import jax
 import numpy as np
 
@@ -33,6 +34,20 @@ def describe_run(
         "weights": compute_checksum(jax.tree.leaves(segmenter.params)),
         "online learning": [learner.steps, learner.rate, learner.seed] if learner else None,
     }
+
+
+def find_differing(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Finds the settings in which two runs differ.
+
+    Args:
+        now: of one run, by `describe_run`, as JSON has it.
+        before: of the other.
+
+    Returns:
+        Their names; of a network, those of the fields that differ.
+    """
+    flat, old = (flax.traverse_util.flatten_dict(dict(one)) for one in (now, before))
+    return [path[-1] for path, value in flat.items() if path not in old or old[path] != value]
 
 
 def describe_masks(

@@ -1,6 +1,6 @@
 """The masks of one video as people make them, in any paint program, as object ids."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +30,20 @@ class UserMask(NamedTuple):
 
     labels: np.ndarray
     ids: dict[str, int]
+
+
+class _Known(NamedTuple):
+    """What is known of the colours of a video's masks.
+
+    Attributes:
+        ids: of the object of each colour.
+        lossy: colours that may have been others before their file was saved.
+        guesses: what to say of those that were taken for others.
+    """
+
+    ids: dict[int, int]
+    lossy: set[int]
+    guesses: list[str]
 
 
 def read_mask(path: str | Path) -> np.ndarray:
@@ -78,12 +92,12 @@ def read_user_masks(
     _refuse_other_palettes(paths, masks)
     coloured = [mask for mask in masks.values() if mask.kind == "colours"]
     by_davis = all(_are_davis(mask) for mask in coloured)
-    id_of_colour: dict[int, int] = {}
+    known = _Known({}, set(), [])
     read, lines = {}, [line for mask in masks.values() for line in mask.remarks]
     for index, mask in masks.items():
         path = paths[index]
         if mask.kind == "colours":
-            labels, ids = _number_colours(path, mask, id_of_colour, by_davis=by_davis)
+            labels, ids = _number_colours(path, mask, known, by_davis=by_davis)
         else:
             labels, ids = _list_ids(path, mask)
         if size and labels.shape != size:
@@ -94,9 +108,9 @@ def read_user_masks(
                 )
             lines += describe_shape(path, labels.shape, size)
             labels = resize_mask(path, labels, ids, size)
-        if len(id_of_colour) > MAX_OBJECTS:
+        if len(known.ids) > MAX_OBJECTS:
             raise InputError(
-                f"{path} brings the colours of all masks to {len(id_of_colour)}; each is an "
+                f"{path} brings the colours of all masks to {len(known.ids)}; each is an "
                 f"object and a video has {MAX_OBJECTS} at most, so draw an object in one colour"
             )
         if not labels.any():
@@ -105,7 +119,7 @@ def read_user_masks(
                 "object with a grey value from 1 on, or with a colour"
             )
         read[index] = UserMask(labels, ids)
-    for line in lines:
+    for line in lines + known.guesses:
         remark(line)  # now that all can be used: what is refused is one line
     return read
 
@@ -213,7 +227,7 @@ def _list_ids(path: Path, mask: Mask) -> tuple[np.ndarray, dict[str, int]]:
 
 
 def _number_colours(
-    path: Path, mask: Mask, id_of_colour: dict[int, int], *, by_davis: bool
+    path: Path, mask: Mask, known: _Known, *, by_davis: bool
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Ids of a mask of colours; those that are new get the next ids."""
     found = np.setdiff1d(mask.labels, [0]).tolist()
@@ -226,8 +240,20 @@ def _number_colours(
                 remark(f"{path} has DAVIS's colour for 'do not care', which is no object")
                 continue
         else:
-            known = _find_alike(colour, id_of_colour) if mask.is_lossy else colour
-            one = id_of_colour.setdefault(known, len(id_of_colour) + 1)
+            same = colour
+            if colour not in known.ids:
+                same = _find_alike(colour, known.ids if mask.is_lossy else known.lossy)
+            if not mask.is_lossy and same != colour:
+                if known.ids[same] in ids.values():
+                    same = colour  # which this file has beside another one that is like it
+                else:
+                    known.guesses.append(
+                        f"{path}: #{colour:06x} was taken for #{same:06x} of a file that does not "
+                        "keep colours; save masks as PNG"
+                    )
+            if mask.is_lossy and same not in known.ids:
+                known.lossy.add(same)
+            one = known.ids.setdefault(same, len(known.ids) + 1)
         if one <= VOID:
             labels[mask.labels == colour] = one
         ids[f"#{colour:06x}"] = one
@@ -235,7 +261,7 @@ def _number_colours(
     return labels, ids
 
 
-def _find_alike(colour: int, known: Mapping[int, int]) -> int:
+def _find_alike(colour: int, known: Collection[int]) -> int:
     """The known colour that a lossy file has made this one of; itself if there is none."""
 
     def differ(other: int) -> int:

@@ -153,7 +153,11 @@ def main() -> None:
         if processes.value == 1:  # jax keeps what the first process compiles, and others would wait
             keep_compiled()  # so that a run that goes on does not compile again
         given = config_flags.get_config_filename(flags.FLAGS["config"])
-        train(config.value, Path(work.value or f"runs/{name_run(given)}"))
+        try:
+            train(config.value, Path(work.value or f"runs/{name_run(given)}"))
+        except SystemExit:  # stopped by a signal
+            print("the same command goes on from there")
+            raise
 
     # For --help, which shows the flags of the program's main file alone.
     for name in ("config", "workdir", "coordinator", "process", "processes"):

@@ -90,7 +90,7 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
             del batch
             gc.collect()
     if step < config.steps:
-        print(f"stopped at step {step} of {config.steps}, saved; the same command goes on")
+        print(f"stopped at step {step} of {config.steps}, saved")
         # Where another process of the run got the signal, this one has none to name.
         raise SystemExit(128 + (stopped[0] if stopped else signal.SIGTERM))
 

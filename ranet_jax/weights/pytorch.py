@@ -260,8 +260,9 @@ def export_tensors(network: Network) -> dict[str, np.ndarray]:
     other = [name for name in fields if getattr(model, name) != getattr(released, name)]
     if other:
         raise InputError(
-            f"a network with another {', '.join(other)} than the released one cannot be loaded by "
-            "the released code; python -m ranet_jax.convert pack makes one file of it"
+            f"the released code loads its own network alone, and this one has another "
+            f"{', '.join(other)}; python -m ranet_jax.export writes any network so that it runs "
+            "without this package"
         )
     leaves = flax.traverse_util.flatten_dict(network.params, sep="/")
     tensors = {

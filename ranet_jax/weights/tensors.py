@@ -30,7 +30,9 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         InputError: missing, unreadable, or holding something else than tensors of numbers.
     """
     if not path.is_file():
-        raise InputError(f"{path} does not exist or is no file")
+        raise InputError(
+            f"{path} does not exist or is no file; give a .pth, .pt, .safetensors or .npz file"
+        )
     readers = {
         ".pth": _read_torch,
         ".pt": _read_torch,
@@ -98,7 +100,7 @@ def _read_npz(path: Path) -> Mapping[str, np.ndarray]:
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
     """Reads a PyTorch file without ever executing what is in it."""
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError:
         raise InputError(
             f"{path} needs PyTorch to be read; pip install -e '.[torch]', or convert it to .npz"

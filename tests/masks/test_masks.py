@@ -27,6 +27,24 @@ def save(tmp_path, pixels, name="mask.png", mode=None):
     return tmp_path / name
 
 
+def test_a_colour_that_a_jpeg_has_changed(tmp_path, labels, capsys):
+    """A later PNG in the colour that was painted shows the same object, and that is said."""
+    painted = paint(np.minimum(labels, 1), [(0, 0, 0), (0, 200, 255)])
+    path = tmp_path / "first.jpg"
+    Image.fromarray(painted).save(path, quality=80)
+    (one,) = read_user_masks({0: path}, SIZE)[0].ids
+    assert one != "#00c8ff", "the JPEG kept it"
+    later = save(tmp_path, painted, "later.png")
+    masks = read_user_masks({0: path, 3: later}, SIZE)
+    assert masks[3].ids == {"#00c8ff": 1}
+    assert f"{later}: #00c8ff was taken for {one} of a file that does not" in capsys.readouterr()[1]
+    two = save(
+        tmp_path, paint(np.minimum(labels, 2), [(0, 0, 0), (0, 190, 240), (0, 200, 255)]), "two.png"
+    )
+    masks = read_user_masks({0: path, 3: two}, SIZE)
+    assert sorted(masks[3].ids.values()) == [1, 2], "two colours of one file are two objects"
+
+
 def test_palette_and_grey_values_are_ids(tmp_path, labels):
     chosen = np.array([0, 7, 200], np.uint8)[labels]
     write_mask(tmp_path / "palette.png", chosen)

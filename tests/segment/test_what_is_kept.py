@@ -10,6 +10,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.media.masks import write_mask
 from ranet_jax.segment.confidence import Confidence, find_doubtful
 from ranet_jax.segment.many import pair_folders
+from ranet_jax.segment.same_run import find_differing
 from tests.segment.following import COUNT, contents, read, run
 
 
@@ -67,10 +68,14 @@ def test_a_mask_among_the_frames_is_no_frame(call, folder, masks, tmp_path):
     shutil.copytree(folder, tmp_path / "frames")
     write_mask(tmp_path / "frames/first.png", masks[0])
     mask = ("--mask", tmp_path / "frames/first.png", "--out", tmp_path / "out")
+    copy = shutil.copy(tmp_path / "frames/first.png", tmp_path / "copy.png")
     for source in (tmp_path / "frames", tmp_path / "frames" / "*.png"):
         code, text = call(source, *mask)
         assert code == 2
         assert "first.png is a mask, and would be a frame of" in text, "one clear line"
+    # Nor is a copy of it, where the mask itself lies elsewhere.
+    code, text = call(tmp_path / "frames", "--mask", copy, "--out", tmp_path / "out")
+    assert code == 2 and "frames/first.png is a mask, and would be a frame of" in text
     assert call(tmp_path / "frames" / "shot*.png", *mask, "--max-frames", 2)[0] == 0
 
 
@@ -157,3 +162,12 @@ def test_doubtful_frames_are_those_of_all_rows_at_once():
             if len(expected) < 5 and all(abs(row.frame - one.frame) >= 5 for one in expected):
                 expected.append(row)
         assert find_doubtful(iter(rows)) == expected
+
+
+def test_settings_that_differ_are_named():
+    """By their own name, also where they are a part of the network's description."""
+    now = {"precision": "float32", "network": {"protocol": {"memory_every": 5, "locality": 0.0}}}
+    before = {"precision": "float32", "network": {"protocol": {"memory_every": 0, "locality": 0.0}}}
+    assert find_differing(now, before) == ["memory_every"]
+    assert find_differing(now, now) == []
+    assert find_differing(now, before | {"precision": "bfloat16"}) == ["precision", "memory_every"]
