@@ -303,5 +303,5 @@ def test_untrained_unused_tensors_are_zero():
 
 def test_a_network_that_the_released_code_cannot_load_is_not_exported():
     model = RANet((3, 4, 6, 3), head_width=32, canvas=(256, 448), top_k=64, learned_scores=False)
-    with pytest.raises(InputError, match="another .*head_width, top_k, canvas, learned_scores; "):
+    with pytest.raises(InputError, match=r"another .*head_width, top_k, canvas, learned_scores; "):
         export_tensors(Network(model, {}, {}))
