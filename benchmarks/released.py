@@ -91,7 +91,8 @@ def prepare_our_gradient(network: Network, dtype: Any) -> Run:
         )(params)
 
     arguments = jax.device_put((network.params, example))
-    compiled = compile_ahead(jax.jit(run), *arguments, precision=np.dtype(dtype).name)
+    precision = np.dtype(dtype).name
+    compiled = compile_ahead(jax.jit(run), *arguments, precision=precision, trains=True)
 
     def once() -> np.ndarray:
         loss, gradient = jax.block_until_ready(compiled(*arguments))

@@ -19,7 +19,7 @@ from ranet_jax.remarks import remark
 from ranet_jax.trace_cache import trace
 
 _ONEDNN: dict[str, str | bool] = {"xla_cpu_experimental_onednn_custom_call": True}
-"""Has XLA for CPUs leave convolutions and products of bfloat16 to oneDNN, as PyTorch does."""
+"""Has XLA for CPUs leave convolutions and products to oneDNN, as PyTorch does."""
 
 
 @functools.cache
@@ -50,19 +50,24 @@ def explain_slow_bfloat16() -> str:
     return f"jax {jax.__version__} computes bfloat16 in float32 on this CPU"
 
 
-def find_options(precision: str) -> dict[str, str | bool]:
+def find_options(precision: str, *, trains: bool = False) -> dict[str, str | bool]:
     """Finds what XLA must be told to be fast.
+
+    In float32 oneDNN is faster in training alone, and what it has a part in is compiled at each
+    start, which only a training is long enough for.
 
     Args:
         precision: of the computation, see `protocol.PRECISIONS`.
+        trains: whether it is a step of a training.
 
     Returns:
-        Options of the compiler, none in float32 or on another device than a CPU. Where a CPU gains
-        nothing by bfloat16, that is said.
+        Options of the compiler; none on another device than a CPU. Where a CPU gains nothing by
+        bfloat16, that is said.
     """
     if precision == "bfloat16" and (reason := explain_slow_bfloat16()):
         remark(f"{reason}; float32 may be as fast, and is more exact")
-    return _ONEDNN if precision == "bfloat16" and has_fast_bfloat16() else {}
+    suits = precision == "bfloat16" or (precision == "float32" and trains)
+    return _ONEDNN if suits and has_fast_bfloat16() else {}
 
 
 def describe_frame(
@@ -82,10 +87,12 @@ def describe_frame(
     return frame, jax.ShapeDtypeStruct((*lead, *canvas), jnp.uint8)
 
 
-def compile_ahead(function: Callable[..., Any], *arguments: Any, precision: str) -> Any:
+def compile_ahead(
+    function: Callable[..., Any], *arguments: Any, precision: str, trains: bool = False
+) -> Any:
     """Compiles a jitted function for arguments of these shapes, so that no call waits for that."""
     lowered = cast(jax.stages.Wrapped, function).lower(*arguments)
-    options = find_options(precision)
+    options = find_options(precision, trains=trains)
     with _keep_nothing() if options else nullcontext():
         return lowered.compile(compiler_options=options)
 

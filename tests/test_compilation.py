@@ -105,10 +105,12 @@ def test_bfloat16_is_slow_where_xla_does_not_know_the_option(monkeypatch, asked_
     assert compilation.explain_slow_bfloat16() == reason
 
 
-def test_only_bfloat16_is_left_to_onednn(monkeypatch):
+def test_only_bfloat16_and_training_are_left_to_onednn(monkeypatch):
     monkeypatch.setattr(compilation, "has_fast_bfloat16", lambda: True)
     assert compilation.find_options("bfloat16") == compilation._ONEDNN
     assert compilation.find_options("float32") == compilation.find_options("float64") == {}
+    assert compilation.find_options("float32", trains=True) == compilation._ONEDNN
+    assert compilation.find_options("float64", trains=True) == {}
     assert not compilation.explain_slow_bfloat16()
 
 

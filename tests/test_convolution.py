@@ -144,6 +144,18 @@ def test_a_convolution_of_bfloat16_is_that_of_float32_but_for_rounding(case):
         np.testing.assert_allclose(part.astype(jnp.float32), true, atol=limit)
 
 
+@pytest.mark.parametrize("case", NARROW_CASES)
+def test_a_convolution_in_training_is_the_same(case):
+    """As a step of a training is compiled: by oneDNN, where it is at hand."""
+    b, h, w, c, f, size, stride, dilation = case
+    of_output = b, -(-h // stride), -(-w // stride), f
+    inputs = draw(0, (b, h, w, c), (size, size, c, f), of_output)
+    run = jax.jit(lambda inputs: compute(inputs, stride, dilation))
+    found = compile_ahead(run, inputs, precision="float32", trains=True)(inputs)
+    for part, true in zip(found, compute(inputs, stride, dilation), strict=True):
+        np.testing.assert_allclose(part, true, atol=1e-5 * float(jnp.abs(true).max()))
+
+
 def test_other_devices_have_jax_s_own_forms():
     """But for 1x1; read from the program for a GPU, which can be written without having one."""
     inputs = draw(0, (1, 24, 44, 256), (3, 3, 256, 128), (1, 24, 44, 128))

@@ -77,7 +77,7 @@ def parallelize(
     parallel = jax.pmap(update, AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0)
     if jax.process_count() > 1:  # ahead of time jax would take the batches of all processes
         return parallel
-    return compile_ahead(parallel, state, batch, precision=precision)
+    return compile_ahead(parallel, state, batch, precision=precision, trains=True)
 
 
 def replicate(tree: Any) -> Any:

@@ -10,6 +10,7 @@ import pytest
 
 import configs
 from configs import compact, compact_ablations, demo, static_pretrain
+from configs.legs import leg_17_memory
 from ranet_jax.data.augmentation import IMAGES_ALONE, Augmentation
 from ranet_jax.data.damage import Damage
 from ranet_jax.errors import InputError
@@ -92,6 +93,10 @@ def test_every_recipe_takes_every_variant(recipe):
     for fields in VARIANTS:
         config = recipe.get_config()
         config.model.update(fields)
+        if config.loss.remembers and "selection" in fields:
+            with pytest.raises(InputError, match=r"has one template; set loss\.remembers to False"):
+                check_recipe(config)
+            config.loss.remembers = False
         check_recipe(config)
         model = make_model(config)
         assert describe_model(model).items() >= fields.items()
@@ -119,6 +124,14 @@ def test_ablations_differ_from_the_first_leg_in_what_they_say_and_in_length():
     assert len(set(models)) == len(networks), "images and videos train the same network"
     with pytest.raises(KeyError, match="none of ranking, no_ranking"):
         compact_ablations.get_config("nothing")
+
+
+def test_what_is_remembered_needs_later_frames():
+    config = leg_17_memory.get_config()
+    for numbers in (config.augmentation, config.video_augmentation):
+        numbers.later_frames = 0
+    with pytest.raises(InputError, match=r"loss\.remembers is on, and no frame comes after"):
+        check_recipe(config)
 
 
 @pytest.mark.parametrize("field", ["selection", "activation"])
