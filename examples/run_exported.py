@@ -31,7 +31,8 @@ if len(sys.argv) < 6:
     print(__doc__, file=sys.stderr)
     sys.exit(2)
 folder, out, mask, *frames = map(Path, sys.argv[1:])
-for path in (folder / "manifest.json", mask, *frames):
+exported = [folder / name for name in ("manifest.json", "init.jax", "step.jax", "weights.npz")]
+for path in (*exported, mask, *frames):
     if not path.is_file():
         refuse(f"{path} does not exist or is no file; give DIR OUT MASK FRAME FRAME ...")
 manifest = json.loads((folder / "manifest.json").read_text())
@@ -47,8 +48,8 @@ def open_upright(path: Path, modes: tuple[str, ...]) -> Image.Image:
     """Opens an image, turned as its camera says; ends the program where that is not enough."""
     try:
         image = ImageOps.exif_transpose(Image.open(path))
-    except OSError:
-        refuse(f"{path} is no image, or is cut short; save it again as PNG or JPEG")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        refuse(f"{path} cannot be read as an image ({error}); save it again as PNG")
     if image.mode not in modes:
         refuse(f"{path} has pixels of the kind {image.mode}; convert it to {' or '.join(modes)}")
     return image

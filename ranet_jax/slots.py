@@ -31,9 +31,9 @@ def check_frame(frame: np.ndarray) -> None:
 def find_ids(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Finds the objects of a mask, ascending; refuses a mask that no video can start from."""
     if mask.dtype not in (np.uint8, bool):
+        remedy = "give mask > 0.5" if mask.dtype.kind == "f" else "give mask.astype(np.uint8)"
         raise InputError(
-            f"a mask must be uint8 or bool, not {mask.dtype}: ids are 1 to 255, so "
-            "mask.astype(np.uint8) will do"
+            f"a mask must be uint8 or bool, not {mask.dtype}: ids are 1 to 255; {remedy}"
         )
     if mask.shape != frame.shape[:2]:
         raise InputError(f"the mask is {mask.shape} but its frame is {frame.shape[:2]}")

@@ -155,7 +155,9 @@ class Tracker:
         """What `restore` takes: all that does not follow from the masks that were given."""
         if not self._segmenter.protocol.memory_every:
             return {"labels": self.labels}
-        return {name: np.asarray(getattr(self._state, name)) for name in _STATE}
+        saved = {name: np.asarray(getattr(self._state, name)) for name in _STATE}
+        wide = jnp.promote_types(saved["kernels"].dtype, jnp.float32)  # files have no bfloat16
+        return saved | {"kernels": saved["kernels"].astype(wide)}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Goes on where another tracker was, which was given the same frames and masks.
@@ -170,7 +172,8 @@ class Tracker:
             templates, slots = saved["cells"].shape[:2]
             self._step = self._segmenter.compile(slots, templates).step
         # A copy, because `step` uses up its state.
-        copied = {name: jnp.array(saved[name]) for name in _STATE if name in saved}
+        old = self._state
+        copied = {name: jnp.array(saved[name], getattr(old, name).dtype) for name in saved}
         self._state = dataclasses.replace(self._state, **copied)
 
     @property

@@ -196,9 +196,10 @@ def test_an_addition_that_fails_leaves_the_tracker_going(tool, mask, message):
     np.testing.assert_array_equal(tracker.step(frame), undisturbed.step(frame))
 
 
-def test_memory_is_saved_and_restored():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_memory_is_saved_and_restored(tmp_path, precision):
     protocol = Protocol(memory_every=1, memory_confidence=0.5, memory_templates=2)
-    tool = Segmenter(ColourNetwork(), {"nothing": np.zeros(1)}, protocol=protocol)
+    tool = Segmenter(ColourNetwork(), {"nothing": np.zeros(1)}, precision, protocol=protocol)
     frames = [paint((y, y + 50, 20, 90, RED)) for y in (10, 20, 30)]
     mask = mark(frame=frames[0], red=1)
     whole = tool.start(frames[0], mask)
@@ -206,7 +207,9 @@ def test_memory_is_saved_and_restored():
     saved = whole.save()
     assert saved["cells"].shape[0] == 2 and saved["cells"][1].any(), "something was remembered"
     resumed = tool.start(frames[0], mask)
-    resumed.restore(saved)
+    np.savez(tmp_path / "state.npz", **saved)
+    with np.load(tmp_path / "state.npz") as read:
+        resumed.restore(dict(read))
     np.testing.assert_array_equal(resumed.step(frames[2]), whole.step(frames[2]))
     assert same(resumed._state, whole._state)
     without = Segmenter(ColourNetwork(), {"nothing": np.zeros(1)}).start(frames[0], mask)

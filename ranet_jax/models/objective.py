@@ -129,7 +129,8 @@ def compute_loss(
         dtype: likewise.
         dice_weight: how much `dice_loss` counts beside the cross-entropy; 0 as in the paper.
         remembers: whether each frame, with what the network made of it, is a template for those
-            after it, as with `Protocol.memory_every`, but however sure the network was of it.
+            after it, as with `Protocol.memory_every`, but however sure the network was of it, for
+            as many frames as there are, and without `Protocol.locality`.
 
     Returns:
         A scalar, float32 or wider; see `segmentation_loss`. All frames count alike.

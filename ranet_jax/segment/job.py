@@ -92,8 +92,8 @@ def _open(job: Job) -> Iterator[tuple[Video, dict[int, UserMask]]]:
         for path in job.mask_paths.values():
             if image := next((one for one in video.images if _is_same(path, one)), None):
                 raise InputError(
-                    f"{image} is a mask, and would be a frame of {video.name} as well; move it to "
-                    "another folder"
+                    f"{image} is a mask ({path}), and would be a frame of {video.name} as well; "
+                    "move it to another folder, or, if it is a frame, give a mask of it"
                 )
         yield video, read_user_masks(job.mask_paths, video.size, resize=job.resize_masks)
 

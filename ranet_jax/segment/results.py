@@ -101,7 +101,6 @@ class Results:
             known = json.loads(str(state["known"]))
             self.finished = int(state["finished"])
             self.saved = {name: state[name] for name in state if name not in ("finished", "known")}
-        self._add_labels()
         differing = find_differing(self._settings, known["settings"])
         before = {int(i): mark for i, mark in known["marks"].items() if int(i) < self.finished}
         now = {int(i): mark for i, mark in self._marks.items() if int(i) < self.finished}
@@ -123,22 +122,23 @@ class Results:
             for index in missing:
                 remark(f"{self.folder}: the mask of frame {index} is not given now, and left out")
             self._go_back(changed)
+        elif self.finished and "labels" not in self.saved:  # as once written
+            self.saved = {**self.saved, "labels": self._read_last_labels()}
 
-    def _add_labels(self) -> None:
-        """Adds the labels of the last finished frame to what it takes to go on, from its PNG.
+    def _read_last_labels(self) -> np.ndarray:
+        """Reads the labels of the last finished frame.
 
         Raises:
-            InputError: it is not there.
+            InputError: they are not there, or damaged.
         """
-        if not self.finished or self.saved is None or "labels" in self.saved:  # as once written
-            return
         path = self.folder / _label_path(self.finished - 1)
-        if not path.exists():
+        try:
+            return self.read_labels(self.finished - 1)
+        except InputError:
             raise InputError(
-                f"{path} is missing, which it takes to go on after {self.finished} frames; start "
-                "anew with --overwrite"
-            )
-        self.saved = {**self.saved, "labels": self.read_labels(self.finished - 1)}
+                f"{path} is missing or damaged, which it takes to go on after {self.finished} "
+                "frames; start anew with --overwrite"
+            ) from None
 
     def read_confidence(self) -> Iterator[Confidence]:
         """Reads how sure the network was of each object in the finished frames, a row at a time."""

@@ -47,7 +47,8 @@ def find_differing(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[st
         Their names; of a network, those of the fields that differ.
     """
     flat, old = (flax.traverse_util.flatten_dict(dict(one)) for one in (now, before))
-    return [path[-1] for path, value in flat.items() if path not in old or old[path] != value]
+    paths = [*flat, *(path for path in old if path not in flat)]
+    return [path[-1] for path in paths if flat.get(path, ...) != old.get(path, ...)]
 
 
 def describe_masks(

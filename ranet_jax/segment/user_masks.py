@@ -1,6 +1,6 @@
 """The masks of one video as people make them, in any paint program, as object ids."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class _Known(NamedTuple):
     """What is known of the colours of a video's masks.
 
     Attributes:
-        ids: of the object of each colour.
+        ids: of the object of each colour; two colours may be of one object.
         lossy: colours that may have been others before their file was saved.
         guesses: what to say of those that were taken for others.
     """
@@ -44,6 +44,11 @@ class _Known(NamedTuple):
     ids: dict[int, int]
     lossy: set[int]
     guesses: list[str]
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are."""
+        return len(set(self.ids.values()))
 
 
 def read_mask(path: str | Path) -> np.ndarray:
@@ -108,9 +113,9 @@ def read_user_masks(
                 )
             lines += describe_shape(path, labels.shape, size)
             labels = resize_mask(path, labels, ids, size)
-        if len(known.ids) > MAX_OBJECTS:
+        if known.objects > MAX_OBJECTS:
             raise InputError(
-                f"{path} brings the colours of all masks to {len(known.ids)}; each is an "
+                f"{path} brings the colours of all masks to {known.objects}; each is an "
                 f"object and a video has {MAX_OBJECTS} at most, so draw an object in one colour"
             )
         if not labels.any():
@@ -233,6 +238,8 @@ def _number_colours(
     found = np.setdiff1d(mask.labels, [0]).tolist()
     davis = name_davis_colours(np.array(found, np.int32)) if by_davis else None
     labels, ids = np.zeros(mask.labels.shape, np.uint8), {}
+    if davis is None and not mask.is_lossy:
+        known.guesses.extend(f"{path}: {guess}" for guess in _recognize(found, known))
     for number, colour in enumerate(found):
         if davis is not None:
             one = int(davis[number])
@@ -240,20 +247,10 @@ def _number_colours(
                 remark(f"{path} has DAVIS's colour for 'do not care', which is no object")
                 continue
         else:
-            same = colour
-            if colour not in known.ids:
-                same = _find_alike(colour, known.ids if mask.is_lossy else known.lossy)
-            if not mask.is_lossy and same != colour:
-                if known.ids[same] in ids.values():
-                    same = colour  # which this file has beside another one that is like it
-                else:
-                    known.guesses.append(
-                        f"{path}: #{colour:06x} was taken for #{same:06x} of a file that does not "
-                        "keep colours; save masks as PNG"
-                    )
+            same = _find_alike(colour, known.ids) if mask.is_lossy else colour
             if mask.is_lossy and same not in known.ids:
                 known.lossy.add(same)
-            one = known.ids.setdefault(same, len(known.ids) + 1)
+            one = known.ids.setdefault(same, known.objects + 1)
         if one <= VOID:
             labels[mask.labels == colour] = one
         ids[f"#{colour:06x}"] = one
@@ -261,11 +258,38 @@ def _number_colours(
     return labels, ids
 
 
+def _recognize(colours: Sequence[int], known: _Known) -> list[str]:
+    """Gives new colours of a lossless file the ids of those that a lossy one has made of them.
+
+    The closest comes first, and no id that the file shows already is given; says of each what to
+    say.
+    """
+    shown = {known.ids[colour] for colour in colours if colour in known.ids}
+    pairs = [
+        (_differ(colour, other), colour, other)
+        for colour in colours
+        if colour not in known.ids
+        for other in sorted(known.lossy)
+    ]
+    guesses = []
+    for difference, colour, other in sorted(pairs):
+        one = known.ids[other]
+        if difference <= _ALIKE and colour not in known.ids and one not in shown:
+            known.ids[colour] = one
+            shown.add(one)
+            guesses.append(
+                f"#{colour:06x} was taken for #{other:06x} of a file that does not keep colours; "
+                "save masks as PNG"
+            )
+    return guesses
+
+
+def _differ(colour: int, other: int) -> int:
+    """By how much the red, green or blue of two colours differs at most."""
+    return max(abs((colour >> bits & 255) - (other >> bits & 255)) for bits in (0, 8, 16))
+
+
 def _find_alike(colour: int, known: Collection[int]) -> int:
     """The known colour that a lossy file has made this one of; itself if there is none."""
-
-    def differ(other: int) -> int:
-        return max(abs((colour >> bits & 255) - (other >> bits & 255)) for bits in (0, 8, 16))
-
-    closest = min(known, key=differ, default=colour)
-    return closest if differ(closest) <= _ALIKE else colour
+    closest = min(known, key=lambda other: _differ(colour, other), default=colour)
+    return closest if _differ(closest, colour) <= _ALIKE else colour

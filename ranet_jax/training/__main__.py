@@ -151,7 +151,7 @@ def main() -> None:
         from ranet_jax.training.loop import train
 
         if processes.value == 1:  # jax keeps what the first process compiles, and others would wait
-            keep_compiled()  # so that a run that goes on does not compile again
+            keep_compiled()  # so that a run that goes on compiles less
         given = config_flags.get_config_filename(flags.FLAGS["config"])
         try:
             train(config.value, Path(work.value or f"runs/{name_run(given)}"))

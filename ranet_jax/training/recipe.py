@@ -45,7 +45,8 @@ def check_recipe(config: ml_collections.ConfigDict) -> None:
             f"augmentation.later_frames is {later[0]} and video_augmentation.later_frames "
             f"{later[1]}; give both one value, because data.sets mixes images and videos in a batch"
         )
-    if config.loss.remembers and not any(later):
+    used = [later[of_videos] for of_videos in set(is_video)]
+    if config.loss.remembers and not all(used):
         raise InputError(
             "loss.remembers is on, and no frame comes after the current one; set "
             "augmentation.later_frames and video_augmentation.later_frames to 1 or more"

@@ -42,7 +42,18 @@ def test_a_colour_that_a_jpeg_has_changed(tmp_path, labels, capsys):
         tmp_path, paint(np.minimum(labels, 2), [(0, 0, 0), (0, 190, 240), (0, 200, 255)]), "two.png"
     )
     masks = read_user_masks({0: path, 3: two}, SIZE)
-    assert sorted(masks[3].ids.values()) == [1, 2], "two colours of one file are two objects"
+    assert masks[3].ids == {"#00c8ff": 1, "#00bef0": 2}, "the closest is the same"
+    masks = read_user_masks({0: path, 2: later, 3: two}, SIZE)
+    assert masks[3].ids == {"#00c8ff": 1, "#00bef0": 2}
+
+
+def test_a_colour_beside_that_which_a_jpeg_has_kept(tmp_path, labels):
+    black_and_white = paint(np.minimum(labels, 1), [(0, 0, 0), (255, 255, 255)])
+    path = tmp_path / "first.jpg"
+    Image.fromarray(black_and_white).save(path, quality=95)
+    two = paint(np.minimum(labels, 2), [(0, 0, 0), (255, 255, 255), (255, 255, 220)])
+    masks = read_user_masks({0: path, 3: save(tmp_path, two, "two.png")}, SIZE)
+    assert masks[3].ids == {"#ffffff": 1, "#ffffdc": 2}
 
 
 def test_palette_and_grey_values_are_ids(tmp_path, labels):

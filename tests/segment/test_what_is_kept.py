@@ -72,10 +72,10 @@ def test_a_mask_among_the_frames_is_no_frame(call, folder, masks, tmp_path):
     for source in (tmp_path / "frames", tmp_path / "frames" / "*.png"):
         code, text = call(source, *mask)
         assert code == 2
-        assert "first.png is a mask, and would be a frame of" in text, "one clear line"
+        assert "first.png is a mask (" in text and "would be a frame of" in text, "one clear line"
     # Nor is a copy of it, where the mask itself lies elsewhere.
     code, text = call(tmp_path / "frames", "--mask", copy, "--out", tmp_path / "out")
-    assert code == 2 and "frames/first.png is a mask, and would be a frame of" in text
+    assert code == 2 and f"frames/first.png is a mask ({copy}), and would be a frame of" in text
     assert call(tmp_path / "frames" / "shot*.png", *mask, "--max-frames", 2)[0] == 0
 
 
@@ -97,9 +97,11 @@ def test_results_that_another_program_saved(folder, masks, undisturbed, tmp_path
 
 def test_a_run_that_lacks_the_labels_of_its_last_frame(folder, masks, tmp_path):
     run(folder, masks, tmp_path / "out", max_frames=4)
-    (tmp_path / "out/.progress/labels/000003.png").unlink()
-    with pytest.raises(InputError, match=r"000003\.png is missing, .* after 4 frames; start anew"):
-        run(folder, masks, tmp_path / "out", resume=True)
+    label = tmp_path / "out/.progress/labels/000003.png"
+    for damage in (lambda: label.write_bytes(b""), label.unlink):
+        damage()
+        with pytest.raises(InputError, match=r"000003\.png is missing or damaged, .* start anew"):
+            run(folder, masks, tmp_path / "out", resume=True)
 
 
 def test_a_run_of_an_earlier_version_goes_on(folder, masks, undisturbed, tmp_path):
@@ -170,4 +172,5 @@ def test_settings_that_differ_are_named():
     before = {"precision": "float32", "network": {"protocol": {"memory_every": 0, "locality": 0.0}}}
     assert find_differing(now, before) == ["memory_every"]
     assert find_differing(now, now) == []
+    assert find_differing(now, now | {"newer": 1}) == ["newer"]
     assert find_differing(now, before | {"precision": "bfloat16"}) == ["precision", "memory_every"]
