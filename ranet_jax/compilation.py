@@ -91,7 +91,17 @@ def describe_frame(
 def compile_ahead(
     function: Callable[..., Any], *arguments: Any, precision: str, trains: bool = False
 ) -> Any:
-    """Compiles a jitted function for arguments of these shapes, so that no call waits for that."""
+    """Compiles a jitted function for arguments of these shapes, so that no call waits for that.
+
+    Args:
+        function: jitted.
+        arguments: of these shapes and dtypes it will be called.
+        precision: as for `find_options`.
+        trains: likewise.
+
+    Returns:
+        The compiled function.
+    """
     lowered = cast(jax.stages.Wrapped, function).lower(*arguments)
     options = find_options(precision, trains=trains)
     with _keep_nothing() if options else nullcontext():

@@ -152,7 +152,7 @@ class Results:
             InputError: what it takes to go on from there was not kept.
         """
         path = self.folder / _label_path(index - 1)
-        if self.saved is None or self.saved.keys() != {"labels"} or not path.exists():
+        if self.saved is None or self.saved.keys() - {"labels"} or not path.exists():
             raise InputError(
                 f"{self.folder} does not hold what it takes to go on from frame {index}, whose "
                 "mask is new (where looks are remembered, it never does); start anew with "

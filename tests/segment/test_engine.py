@@ -133,11 +133,11 @@ def test_resume_needs_the_same_run(folder, masks, tmp_path):
     with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(weights\)"):
         segment_video(weights, video, masks, tmp_path, **again)
     other_rule = Segmenter(small_ranet("multi"), segmenter().params, probabilities=True)
-    with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(network\)"):
+    with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(ranking_rule\)"):
         segment_video(other_rule, video, masks, tmp_path, **again)
     protocol = Protocol(locality=0.1)
     other = Segmenter(small_ranet(), segmenter().params, probabilities=True, protocol=protocol)
-    with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(network\)"):
+    with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(ranking_rule\)"):
         segment_video(other, video, masks, tmp_path, **again)
     with pytest.raises(InputError, match="holds results; give --resume"):
         run(folder, masks, tmp_path)
