@@ -137,7 +137,7 @@ def test_resume_needs_the_same_run(folder, masks, tmp_path):
         segment_video(other_rule, video, masks, tmp_path, **again)
     protocol = Protocol(locality=0.1)
     other = Segmenter(small_ranet(), segmenter().params, probabilities=True, protocol=protocol)
-    with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(ranking_rule\)"):
+    with open_video(str(folder)) as video, pytest.raises(InputError, match=r"\(locality\)"):
         segment_video(other, video, masks, tmp_path, **again)
     with pytest.raises(InputError, match="holds results; give --resume"):
         run(folder, masks, tmp_path)
