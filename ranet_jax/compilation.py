@@ -53,8 +53,8 @@ def explain_slow_bfloat16() -> str:
 def find_options(precision: str, *, trains: bool = False) -> dict[str, str | bool]:
     """Finds what XLA must be told to be fast.
 
-    In float32 oneDNN gains a tenth of a training's step (measured where the processor has
-    bfloat16, and used there alone); what it has a part in is compiled at each start, which only a
+    In float32 oneDNN makes a training's step faster (measured where the processor has bfloat16,
+    and used there alone); what it has a part in is compiled at each start, which only a
     training is long enough for.
 
     Args:

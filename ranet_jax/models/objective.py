@@ -100,7 +100,11 @@ def predict_labels(
     Returns:
         Labels, uint8 [b, h, w]: 0 background, i for slot i.
     """
-    logits, present = predict(model, params, batch, slots, dtype)
+    return _find_labels(model, *predict(model, params, batch, slots, dtype))
+
+
+def _find_labels(model: RANet, logits: Array, present: Array) -> Array:
+    """Labels [b, h, w] of logits [b, n, h, w], with the slots in use, bool [b, n]."""
     probability = find_probability(logits, present, model.activation)
     return choose_labels(jnp.moveaxis(probability, 1, -1), model.activation)
 
@@ -167,8 +171,7 @@ def _find_cells(model: RANet, logits: Array, present: Array) -> Array:
     Returns:
         [b, n, positions], 0..1.
     """
-    probability = find_probability(logits, present, model.activation)
-    found = choose_labels(jnp.moveaxis(probability, 1, -1), model.activation)
+    found = _find_labels(model, logits, present)
     return pool_mask(split_labels(found, logits.shape[1], logits.dtype), model.cell)
 
 

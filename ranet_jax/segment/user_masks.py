@@ -239,7 +239,7 @@ def _number_colours(
     davis = name_davis_colours(np.array(found, np.int32)) if by_davis else None
     labels, ids = np.zeros(mask.labels.shape, np.uint8), {}
     if davis is None and not mask.is_lossy:
-        known.guesses.extend(f"{path}: {guess}" for guess in _recognize(found, known))
+        _recognize(path, found, known)
     for number, colour in enumerate(found):
         if davis is not None:
             one = int(davis[number])
@@ -258,11 +258,11 @@ def _number_colours(
     return labels, ids
 
 
-def _recognize(colours: Sequence[int], known: _Known) -> list[str]:
+def _recognize(path: Path, colours: Sequence[int], known: _Known) -> None:
     """Gives new colours of a lossless file the ids of those that a lossy one has made of them.
 
-    The closest comes first, and no id that the file shows already is given; says of each what to
-    say.
+    The closest comes first, and no id that the file shows already is given. Each is noted as a
+    guess.
     """
     shown = {known.ids[colour] for colour in colours if colour in known.ids}
     pairs = [
@@ -271,17 +271,15 @@ def _recognize(colours: Sequence[int], known: _Known) -> list[str]:
         if colour not in known.ids
         for other in sorted(known.lossy)
     ]
-    guesses = []
     for difference, colour, other in sorted(pairs):
         one = known.ids[other]
         if difference <= _ALIKE and colour not in known.ids and one not in shown:
             known.ids[colour] = one
             shown.add(one)
-            guesses.append(
-                f"#{colour:06x} was taken for #{other:06x} of a file that does not keep colours; "
-                "save masks as PNG"
+            known.guesses.append(
+                f"{path}: #{colour:06x} was taken for #{other:06x} of a file that does not keep "
+                "colours; save masks as PNG"
             )
-    return guesses
 
 
 def _differ(colour: int, other: int) -> int:
