@@ -272,6 +272,20 @@ def _length(path: Path) -> tuple[float, float]:
         return lengths[0], lengths[1] if len(lengths) > 1 else 0.0
 
 
+@pytest.mark.parametrize("gap", [0, 2])
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 12])
+def test_a_file_is_as_long_as_its_pictures_stand(tmp_path: Path, count: int, gap: int) -> None:
+    """Whichever picture is the last to be decoded, of 3, 4 and 5 another one; and with a gap."""
+    last = Fraction(count - 1, 25) + gap
+    with VideoWriter(tmp_path / "o.mp4", 25) as video:
+        for index, picture in enumerate(pictures(count)):
+            if index < count - 1:
+                video.write(picture, Fraction(index, 25))
+            else:
+                video.write(picture, last, Fraction(3))
+    assert _length(tmp_path / "o.mp4")[0] == pytest.approx(float(last + 3))
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
 def test_the_last_picture_stands_as_long_as_it_did(tmp_path: Path, name: str) -> None:
     film_by_hand(tmp_path / name, pictures(5), last=3)

@@ -103,7 +103,7 @@ class VideoWriter:
         self._duration = picture.duration = max(1, round(stands / self._time_base))
         if self._track:
             self._track.write_until(self._last * self._time_base)
-        container.mux(self._stream.encode(picture))
+        self._mux(container, self._stream.encode(picture))
 
     def finish(self) -> None:
         """Completes the file, which then has its name.
@@ -115,10 +115,7 @@ class VideoWriter:
         if self._container is None:
             raise InputError(f"{self._path} would be an empty video; give at least one frame")
         with self._naming_trouble():
-            packets = self._stream.encode()
-            for packet in packets[-1:]:
-                packet.duration = self._duration  # which the encoder does not pass on
-            self._container.mux(packets)
+            self._mux(self._container, self._stream.encode(), ends=True)
             if self._track:
                 end = (self._last + self._duration) * self._time_base
                 self._track.write_until(end + _SOUND_TAIL)
@@ -144,6 +141,25 @@ class VideoWriter:
         finally:
             self.discard()
 
+    def _mux(
+        self, container: OutputContainer, packets: list[av.Packet], *, ends: bool = False
+    ) -> None:
+        """Puts packets into the file, which `ends` with them.
+
+        The encoder does not pass durations on, and the packet that is decoded last need not be the
+        picture that is shown last. An MP4 is as long as it is from the decoding of its first packet
+        to the end of the one that is decoded last.
+        """
+        for packet in packets:
+            if self._first_decoded is None:
+                self._first_decoded = packet.dts
+            if packet.pts == self._last:
+                packet.duration = self._duration
+        if ends and packets and packets[-1].dts is not None and self._first_decoded is not None:
+            decoded = packets[-1].dts - self._first_decoded
+            packets[-1].duration = max(1, self._last + self._duration - decoded)
+        container.mux(packets)
+
     def _open(self, shape: tuple[int, ...]) -> OutputContainer:
         """Begins the file, for frames of a shape."""
         if max(shape[:2]) > _LONGEST_SIDE:
@@ -156,6 +172,7 @@ class VideoWriter:
         )
         self._shape = shape
         self._last = -1
+        self._first_decoded: int | None = None
         self._stream = container.add_stream(
             "libx264",
             self._rate,
