@@ -1,7 +1,9 @@
 """Files that were cut off: what is there is kept, and how much is missing is said."""
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ranet_jax.errors import InputError
@@ -131,3 +133,16 @@ def test_a_gif_without_its_trailer_is_cut(tmp_path, length):
     (tmp_path / "a.gif").write_bytes(whole)
     with pytest.raises(InputError, match=r"missing|is damaged"):
         list(open_video(str(tmp_path / "a.gif")))
+
+
+@pytest.mark.parametrize("place", [0.2, 0.35, 0.5, 0.65, 0.8, 0.95])
+def test_a_byte_that_changed_in_the_middle(tmp_path, place):
+    """All that comes before the damaged frame is what the whole file has."""
+    clip = Path(__file__).parents[1] / "examples" / "car-shadow.mp4"
+    damaged = bytearray(clip.read_bytes())
+    damaged[int(place * len(damaged))] ^= 0x5A
+    (tmp_path / "a.mp4").write_bytes(damaged)
+    whole = iter(open_video(str(clip)))
+    with pytest.raises(InputError, match=r"frame \d+ (to \d+ )?of .*a\.mp4 (is|are|cannot)"):
+        for frame in open_video(str(tmp_path / "a.mp4")):
+            np.testing.assert_array_equal(frame.image, next(whole).image)

@@ -10,7 +10,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from ranet_jax.errors import InputError
@@ -106,9 +106,9 @@ def _decode(path: str) -> Iterator[tuple[InputContainer, VideoStream, Iterator[V
         ) from None
     with container:
         stream = _choose_stream(container, path)
-        # With whole frames in parallel FFmpeg at times forgets to say that one is damaged (in 16 of
-        # 440 openings).
-        stream.thread_type = "SLICE"
+        # With slices in parallel FFmpeg hardly ever says that a frame is damaged, and with whole
+        # frames not always: see docs/performance.md. It costs no time at 480p.
+        stream.codec_context.thread_count = 1
         yield container, stream, _decode_pictures(path, container, stream)
 
 
@@ -140,6 +140,7 @@ def _decode_pictures(
 ) -> Iterator[VideoFrame]:
     """Decodes a stream from its beginning, and names the frame that cannot be."""
     promise = find_promise(path, container, stream)
+    held: list[VideoFrame] = []
     index = packets = 0
     end = Fraction(0)
     try:
@@ -155,12 +156,20 @@ def _decode_pictures(
                     end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
             for picture in stream.decode(packet):
                 if picture.is_corrupt:
-                    raise InputError(f"frame {index} of {path} is damaged; {_REMEDY}")
-                yield picture
-                index += 1
+                    which = f"to {index + len(held)} of {path} are" if held else f"of {path} is"
+                    raise InputError(f"frame {index} {which} damaged; {_REMEDY}")
+                held.append(picture)
+                # Such pictures can be made of a later one, which may turn out to be damaged.
+                if picture.pict_type != PictureType.B:
+                    yield from held
+                    index += len(held)
+                    held.clear()
+        yield from held
+        index += len(held)
     except FFmpegError as error:
+        yield from held
         raise InputError(
-            f"frame {index} of {path} cannot be decoded ({error.strerror}); {_REMEDY}"
+            f"frame {index + len(held)} of {path} cannot be decoded ({error.strerror}); {_REMEDY}"
         ) from None
     if missing := promise.describe_missing(packets, end):
         raise InputError(
