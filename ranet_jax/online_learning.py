@@ -18,6 +18,7 @@ from ranet_jax.data.pairs import make_static_example
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import GROUP, RANet
 from ranet_jax.protocol import PRECISIONS, find_slot_size
+from ranet_jax.remarks import remark_if_slow
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.slots import check_frame, find_ids
 
@@ -230,9 +231,13 @@ class OnlineLearner:
             precision = self._segmenter.precision
             functions = build_learning(model, slots, precision, self.rate)
             state = jax.eval_shape(functions.begin, params)
-            self._compiled[slots] = LearningFunctions(
-                compile_ahead(functions.begin, params, precision=precision),
-                compile_ahead(functions.update, state, example, precision=precision),
-            )
+            with remark_if_slow(
+                "online learning is being compiled, which takes a minute or more the first time; "
+                "should XLA call that very slow, it is no fault"
+            ):
+                self._compiled[slots] = LearningFunctions(
+                    compile_ahead(functions.begin, params, precision=precision),
+                    compile_ahead(functions.update, state, example, precision=precision),
+                )
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[slots]

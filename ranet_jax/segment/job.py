@@ -125,8 +125,7 @@ def run_job(job: Job, segmenter: Segmenter, learner: OnlineLearner | None) -> Ou
         print_masks(job.mask_paths, masks, job.replacing, video.images)
         if learner:
             print(
-                f"online learning: {learner.steps} steps on the first frame, before the "
-                "others; the first time, to compile them takes a minute or more",
+                f"online learning: {learner.steps} steps on the first frame, before the others",
                 flush=True,
             )
         labels = {index: one.labels for index, one in masks.items()}

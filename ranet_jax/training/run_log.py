@@ -53,6 +53,8 @@ class RunLog:
 
     def __enter__(self) -> "RunLog":
         said = "the first step compiles the program, which takes a minute or more"
+        if start := self._progress.tasks[0].completed:
+            said = f"going on after step {start:.0f}; {said}"
         self._progress.update(self._task, description=said)
         self._progress.start()
         if self._writes and not self._progress.console.is_terminal:

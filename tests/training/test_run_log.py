@@ -32,3 +32,12 @@ def test_waiting_while_the_program_is_compiled_is_not_counted(tmp_path):
         log.record(2, {"loss": 0.25}, show=True)
     (line,) = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
     assert line["waiting_for_data"] < 1e-3
+
+
+@pytest.mark.parametrize("start", [0, 20])
+def test_a_run_that_goes_on_says_so(tmp_path, capsys, start):
+    with RunLog(tmp_path, start, 1000, 8):
+        pass
+    said = capsys.readouterr().out
+    assert "the first step compiles the program" in said
+    assert ("going on after step 20; " in said) == (start == 20)
