@@ -156,8 +156,12 @@ def _decode_pictures(
                     end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
             for picture in stream.decode(packet):
                 if picture.is_corrupt:
-                    which = f"to {index + len(held)} of {path} are" if held else f"of {path} is"
-                    raise InputError(f"frame {index} {which} damaged; {_REMEDY}")
+                    if held:
+                        last = index + len(held)
+                        raise InputError(
+                            f"frames {index} to {last} of {path} are damaged; {_REMEDY}"
+                        )
+                    raise InputError(f"frame {index} of {path} is damaged; {_REMEDY}")
                 held.append(picture)
                 # Such pictures can be made of a later one, which may turn out to be damaged.
                 if picture.pict_type != PictureType.B:
