@@ -66,6 +66,13 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         "for no limit (default: the network's)",
     )
     parser.add_argument(
+        "--half-pixels",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether a prediction goes back to its box by half pixels, or corner on corner, as "
+        "released (default: as the network was trained for)",
+    )
+    parser.add_argument(
         "--memory-every",
         type=int,
         metavar="FRAMES",

@@ -57,6 +57,9 @@ class Protocol:
         frame_canvas: height and width of the canvas on which frames and masks are kept, and from
             which a box is cut; None for the network's own, as released. On a larger one, small
             objects are seen sharply by a network whose own canvas is small.
+        half_pixels: whether a prediction goes back to its box by half pixels, as the frame is cut
+            to it; if not, corner on corner, as released, which moves outlines away from the middle
+            of the box, by up to half a pixel of the network's canvas at its border.
         memory_every: the look of a frame is remembered as another template when so many frames
             have passed since the last template; 0 for never, as released.
         memory_confidence: an object's mean probability inside its mask, at least, for its look to
@@ -69,6 +72,7 @@ class Protocol:
 
     locality: float = 0.0
     frame_canvas: tuple[int, int] | None = None
+    half_pixels: bool = False
     memory_every: int = 0
     memory_confidence: float = 0.9
     memory_templates: int = 4
@@ -161,7 +165,12 @@ def find_slot_probability(
 
 
 def paste_groups(
-    probability: Array, box: Array, size: tuple[int, int], activation: str
+    probability: Array,
+    box: Array,
+    size: tuple[int, int],
+    activation: str,
+    *,
+    half_pixels: bool = False,
 ) -> tuple[Array, Array]:
     """Puts many objects on the frame and chooses among them, `GROUP` of them at a time.
 
@@ -170,6 +179,7 @@ def paste_groups(
         box: that the frame had been cut to.
         size: height and width of the frame.
         activation: as in `choose_labels`.
+        half_pixels: see `Protocol`.
 
     Returns:
         Labels, uint8 [h, w], as `choose_labels` gives them for all; and the highest of all
@@ -180,7 +190,7 @@ def paste_groups(
     def choose(best: tuple[Array, ...], group: tuple[Array, Array]) -> tuple[Any, None]:
         highest, winner, total = best
         first, inside = group
-        pasted = paste_probability(jnp.moveaxis(inside, 0, -1), box, size)
+        pasted = paste_probability(jnp.moveaxis(inside, 0, -1), box, size, half_pixels=half_pixels)
         own = pasted.max(axis=-1)
         # The last of equals, as `choose_labels` does.
         last = GROUP - jnp.argmax(pasted[..., ::-1], axis=-1)
@@ -263,11 +273,15 @@ def build(
             logits = model.apply({"params": params}, *inputs)
         inside = find_slot_probability(model, protocol, state, logits[0], previous=inputs[-1][0])
         if slots > GROUP and not probabilities:
-            labels, best = paste_groups(inside, box, frame_canvas, model.activation)
+            labels, best = paste_groups(
+                inside, box, frame_canvas, model.activation, half_pixels=protocol.half_pixels
+            )
             output = labels
         else:
             # [h, w, slots] of the frame.
-            probability = paste_probability(jnp.moveaxis(inside, 0, -1), box, frame_canvas)
+            probability = paste_probability(
+                jnp.moveaxis(inside, 0, -1), box, frame_canvas, half_pixels=protocol.half_pixels
+            )
             labels, best = choose_labels(probability, model.activation), probability.max(axis=-1)
             output = (labels, probability) if probabilities else labels
         state = dataclasses.replace(

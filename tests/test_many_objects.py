@@ -72,8 +72,9 @@ def test_groups_decode_what_all_together_would():
     assert np.abs(np.diff(together, axis=1)).mean() > 1e-2, "objects differ"
 
 
+@pytest.mark.parametrize("half_pixels", [False, True])
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
-def test_groups_are_put_on_the_frame_as_all_together(activation):
+def test_groups_are_put_on_the_frame_as_all_together(activation, half_pixels):
     generator = np.random.default_rng(0)
     n, size, box = 3 * GROUP, (70, 90), jnp.array([10, 20, 60, 80])
     probability = generator.dirichlet(np.full(n + 1, 0.05), (40, 50)).astype(np.float32)
@@ -82,8 +83,9 @@ def test_groups_are_put_on_the_frame_as_all_together(activation):
     probability[[3, 40], :10] = 0.9 if activation == "sigmoid" else 0.4
     if activation == "softmax":
         probability[:, :10] /= np.maximum(probability[:, :10].sum(axis=0), 1)
-    labels, best = paste_groups(jnp.asarray(probability), box, size, activation)
-    pasted = paste_probability(jnp.moveaxis(jnp.asarray(probability), 0, -1), box, size)
+    paste = {"size": size, "half_pixels": half_pixels}
+    labels, best = paste_groups(jnp.asarray(probability), box, activation=activation, **paste)
+    pasted = paste_probability(jnp.moveaxis(jnp.asarray(probability), 0, -1), box, **paste)
     np.testing.assert_array_equal(labels, choose_labels(pasted, activation))
     np.testing.assert_allclose(best, pasted.max(axis=-1), atol=1e-6)
     assert (np.asarray(labels) == 41).any() and not (np.asarray(labels) == 4).any()

@@ -17,6 +17,7 @@ from ranet_jax.files import check_destination
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.network_flags import add_network_flags, choose_network
 from ranet_jax.weights.checkpoint import load_network, save_network
+from ranet_jax.weights.network import name_protocol
 from ranet_jax.weights.packed import write_packed
 from ranet_jax.weights.pytorch import export_tensors, import_network
 from ranet_jax.weights.tensors import write_tensors
@@ -63,7 +64,9 @@ def main() -> None:
             protocol = dataclasses.replace(network.protocol, online_rate=args.online_rate)
             network = network._replace(protocol=protocol)
         write_packed(args.destination, network)
-        print(f"{args.destination.stat().st_size / 1e6:.1f} MB, {network.protocol}")
+        size = args.destination.stat().st_size / 1e6
+        changes = ", ".join(name_protocol(network.protocol)) or "nothing"
+        print(f"{size:.1f} MB; other than in the released protocol: {changes}")
     else:
         check_destination(args.destination)
         network = load_network(args.source)

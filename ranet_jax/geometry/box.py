@@ -98,30 +98,41 @@ def cut_frame(frame: Array, box: Array, canvas: tuple[int, int]) -> Array:
     return frame
 
 
-def cut_labels(labels: Array, box: Array, canvas: tuple[int, int]) -> Array:
+def cut_labels(
+    labels: Array, box: Array, canvas: tuple[int, int], *, half_pixels: bool = False
+) -> Array:
     """Cuts labels to a box and resizes the cut to the network's canvas, nearest neighbour.
 
     Args:
         labels: [h, w], any dtype.
         box: of the part to cut.
         canvas: height and width of the result.
+        half_pixels: whether by half pixels, as `cut_frame` cuts, which is what is to be predicted
+            in training; if not, as released.
 
     Returns:
-        Of the canvas's size; pixel `i` is the cut's pixel `floor(i * cut / canvas)`.
+        Of the canvas's size; pixel `i` is the cut's pixel `floor(i * cut / canvas)`, by half pixels
+        `floor((i + 0.5) * cut / canvas)`.
     """
-    h, w = canvas
-    rows = box[0] + jnp.arange(h) * (box[2] - box[0]) // h
-    columns = box[1] + jnp.arange(w) * (box[3] - box[1]) // w
+    half = int(half_pixels)
+    rows, columns = (
+        start + (2 * jnp.arange(side) + half) * (end - start) // (2 * side)
+        for start, end, side in zip(box[:2], box[2:], canvas, strict=True)
+    )
     return labels[rows][:, columns]
 
 
-def paste_probability(probability: Array, box: Array, size: tuple[int, int]) -> Array:
-    """Resizes a prediction back to its box, corner-aligned bilinear, on an empty frame.
+def paste_probability(
+    probability: Array, box: Array, size: tuple[int, int], *, half_pixels: bool = False
+) -> Array:
+    """Resizes a prediction back to its box, bilinear, on an empty frame.
 
     Args:
         probability: on the network's canvas, [h, w, n].
         box: that the frame had been cut to.
         size: height and width of the frame.
+        half_pixels: whether by half pixels, as `cut_frame` cuts; if not, corner on corner, as
+            released.
 
     Returns:
         Of the frame's size, zero outside the box.
@@ -133,9 +144,12 @@ def paste_probability(probability: Array, box: Array, size: tuple[int, int]) -> 
         offset = jnp.arange(frame_side) - start
         length = end - start
         inside.append((offset >= 0) & (offset < length))
-        step = (side - 1) / (length - 1).astype(probability.dtype)
-        positions = jnp.clip(offset.astype(probability.dtype) * step, 0, side - 1)
-        probability = _interpolate(probability, positions, axis)
+        place = offset.astype(probability.dtype)
+        if half_pixels:
+            positions = (place + 0.5) * (side / length.astype(probability.dtype)) - 0.5
+        else:
+            positions = place * ((side - 1) / (length - 1).astype(probability.dtype))
+        probability = _interpolate(probability, jnp.clip(positions, 0, side - 1), axis)
     return jnp.where((inside[0][:, None] & inside[1])[..., None], probability, 0)
 
 

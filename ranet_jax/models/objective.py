@@ -199,5 +199,5 @@ def _move_on(
     return {
         "frame": cut,
         "previous": cut_labels(previous, box, model.canvas),
-        "labels": cut_labels(labels, box, model.canvas),
+        "labels": cut_labels(labels, box, model.canvas, half_pixels=True),
     }, box

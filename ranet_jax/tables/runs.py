@@ -9,9 +9,14 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation.report import SUMMARY
 from ranet_jax.models.ablations import ABLATIONS
 from ranet_jax.models.ranet import NAMED_MODELS, RANet
-from ranet_jax.protocol import RELEASED, Protocol
+from ranet_jax.protocol import RELEASED
 from ranet_jax.tables.published import SCORES, SPEED
-from ranet_jax.weights.network import build_model, build_protocol, describe_model
+from ranet_jax.weights.network import (
+    build_model,
+    build_protocol,
+    describe_model,
+    name_protocol,
+)
 
 SIZES = {
     "davis16-val": (20, 1376),
@@ -151,23 +156,14 @@ def name_variant(summary: dict[str, Any]) -> str:
     if base:
         h, w = fields["canvas"]
         top_k = [] if fields["top_k"] == usual["top_k"] else [f"top_k {fields['top_k']}"]
-        return ", ".join([f"{base} at {h} x {w}", *top_k, *names, *_name_protocol(protocol)])
+        # The rate of online learning changes nothing unless it is asked for.
+        as_shown = dataclasses.replace(protocol, online_rate=RELEASED.online_rate)
+        return ", ".join([f"{base} at {h} x {w}", *top_k, *names, *name_protocol(as_shown)])
     if any(fields[field] != usual[field] for field in SIZE_FIELDS):
         names.append("another size")
     if protocol != RELEASED:
         names.append("another protocol")
     return ", ".join(names) or FULL
-
-
-def _name_protocol(protocol: Protocol) -> list[str]:
-    """What of a protocol is not as released, but for the rate of online learning."""
-    names = []
-    for field in dataclasses.fields(Protocol):
-        value = getattr(protocol, field.name)
-        if field.name != "online_rate" and value != getattr(RELEASED, field.name):
-            shown = " x ".join(map(str, value)) if isinstance(value, tuple) else value
-            names.append(f"{field.name} {shown}")
-    return names
 
 
 def place_run(run: Run) -> dict[str, str]:

@@ -93,6 +93,17 @@ def build_protocol(description: dict[str, Any]) -> Protocol:
     return Protocol(**fields | {"frame_canvas": canvas and tuple(canvas)})
 
 
+def name_protocol(protocol: Protocol) -> list[str]:
+    """What of a protocol is not as released, a field and its value each."""
+    names = []
+    for field in dataclasses.fields(Protocol):
+        value = getattr(protocol, field.name)
+        if value != getattr(RELEASED, field.name):
+            shown = " x ".join(map(str, value)) if isinstance(value, tuple) else value
+            names.append(f"{field.name} {shown}")
+    return names
+
+
 def check_canvas(canvas: tuple[int, int]) -> None:
     """Refuses a canvas that no network fits on.
 
