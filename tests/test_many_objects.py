@@ -11,9 +11,10 @@ import ranet_jax.models.ranet
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import paste_probability
 from ranet_jax.models.activation import choose_labels
+from ranet_jax.models.pasting import paste_groups
 from ranet_jax.models.ranet import GROUP, RANet, init_params
 from ranet_jax.models.resnet import Encoder
-from ranet_jax.protocol import SLOTS, find_slot_size, paste_groups
+from ranet_jax.protocol import SLOTS, find_slot_size
 from ranet_jax.slots import MAX_OBJECTS
 
 CANVAS = (64, 64)

@@ -1,5 +1,6 @@
 """What training minimises where later frames follow: a video, with the network's own masks."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -20,7 +21,7 @@ from ranet_jax.models.objective import (
     segment_frame,
 )
 from ranet_jax.models.ranet import RANet, init_params
-from ranet_jax.protocol import Protocol, build, cut_input, gather_inputs
+from ranet_jax.protocol import TRAINED, Protocol, build, cut_input, gather_inputs
 from ranet_jax.template_bank import line_up
 from tests.coloured_masks import paint, three_objects
 
@@ -48,7 +49,7 @@ def test_the_next_frame_is_what_the_protocol_cuts():
     mask = np.zeros(FRAME_CANVAS, np.uint8)
     mask[60:120, 100:160] = 1
     mask[80:140, 170:220] = 2
-    protocol = Protocol(frame_canvas=FRAME_CANVAS)
+    protocol = dataclasses.replace(TRAINED, frame_canvas=FRAME_CANVAS)
     init, step = build(MODEL, 2, protocol=protocol)
     state = init(params, frames[0], mask)
     box = find_box(jnp.asarray(mask) > 0)

@@ -1,6 +1,7 @@
 """The tables: which line a summary gets, what stays empty, and what the files say."""
 
 import csv
+import dataclasses
 import json
 import re
 
@@ -8,7 +9,7 @@ import pytest
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, small_ranet
-from ranet_jax.protocol import Protocol
+from ranet_jax.protocol import TRAINED, Protocol
 from ranet_jax.tables.formats import write_grids
 from ranet_jax.tables.grids import build_grids
 from ranet_jax.tables.published import SCORES, SOURCES, TABLES
@@ -162,6 +163,11 @@ def test_a_network_of_an_earlier_version_says_what_it_is():
 def test_another_protocol_is_named():
     network = Network(RANet(), None, {}, Protocol(locality=0.1))
     assert name_variant(describe_network(network)) == "another protocol"
+
+
+def test_how_a_network_was_trained_is_no_other_protocol():
+    network = Network(RANet(), None, {}, dataclasses.replace(TRAINED, online_rate=1e-4))
+    assert name_variant(describe_network(network)) == "full"
 
 
 def test_what_ships_has_the_name_of_its_recipes():

@@ -192,7 +192,8 @@ def _move_on(
         What the network gets, and the box of it.
     """
     probability = jnp.moveaxis(find_probability(logits, present, model.activation), 0, -1)
-    pasted = paste_probability(probability, box, (labels.shape[0], labels.shape[1]))
+    size = labels.shape[0], labels.shape[1]
+    pasted = paste_probability(probability, box, size, half_pixels=True)
     previous = choose_labels(pasted, model.activation)
     box = find_box(previous > 0)
     cut = cut_frame(frame.astype(logits.dtype), box, model.canvas)

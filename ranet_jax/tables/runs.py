@@ -152,13 +152,16 @@ def name_variant(summary: dict[str, Any]) -> str:
     names = [
         name for (field, value), name in VARIANTS.items() if fields[field] == value != usual[field]
     ]
-    protocol = build_protocol(summary)
+    # These two say how a network was trained and how it goes on learning, and are no other method.
+    protocol = dataclasses.replace(
+        build_protocol(summary),
+        half_pixels=RELEASED.half_pixels,
+        online_rate=RELEASED.online_rate,
+    )
     if base:
         h, w = fields["canvas"]
         top_k = [] if fields["top_k"] == usual["top_k"] else [f"top_k {fields['top_k']}"]
-        # The rate of online learning changes nothing unless it is asked for.
-        as_shown = dataclasses.replace(protocol, online_rate=RELEASED.online_rate)
-        return ", ".join([f"{base} at {h} x {w}", *top_k, *names, *name_protocol(as_shown)])
+        return ", ".join([f"{base} at {h} x {w}", *top_k, *names, *name_protocol(protocol)])
     if any(fields[field] != usual[field] for field in SIZE_FIELDS):
         names.append("another size")
     if protocol != RELEASED:

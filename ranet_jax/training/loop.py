@@ -29,7 +29,7 @@ from ranet_jax.training.state import TrainState, check_init, open_state
 from ranet_jax.training.update import make_update
 from ranet_jax.training.validation import Validator
 from ranet_jax.weights.checkpoint import RUN_FOLDER
-from ranet_jax.weights.network import describe_model
+from ranet_jax.weights.network import describe_trained
 from ranet_jax.weights.storage import RunCheckpoints
 
 
@@ -53,7 +53,7 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
     validator = Validator(config.validation, model, config.precision)
     check_init(config, work)
     data = {one.name: one.identity for one in sets}
-    description = {"model": describe_model(model), "config": flatten_config(config), "data": data}
+    description = describe_trained(model) | {"config": flatten_config(config), "data": data}
     with (
         # Processes of one run share its folder; the first one guards it for all.
         lock_folder(work) if parallel.process_index() == 0 else nullcontext(),

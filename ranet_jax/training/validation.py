@@ -10,6 +10,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation.metrics import Scores, average
 from ranet_jax.evaluation.scoring import score_sequence
 from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.protocol import TRAINED
 from ranet_jax.segmenter import Segmenter
 
 
@@ -48,7 +49,8 @@ class Validator:
             )
         if self.clips:
             # The parameters are replaced before each use.
-            self._segmenter = Segmenter(model, init_params(model, 0), precision)
+            params = init_params(model, 0)
+            self._segmenter = Segmenter(model, params, precision, protocol=TRAINED)
 
     def is_due(self, step: int, steps: int) -> bool:
         """Whether the weights of a step of `steps` are to be scored; the last ones always are."""

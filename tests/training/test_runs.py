@@ -12,6 +12,7 @@ import pytest
 
 from ranet_jax.files import lock_folder
 from ranet_jax.models.ranet import small_ranet
+from ranet_jax.protocol import TRAINED
 from ranet_jax.training import loop, parallel
 from ranet_jax.training.loop import train
 from ranet_jax.training.state import start_state
@@ -163,6 +164,7 @@ def test_another_recipe_in_the_same_folder_is_refused(undisturbed):
 def test_a_run_can_be_loaded_and_started_from(undisturbed):
     network = load_network(undisturbed)
     assert network.model == small_ranet().clone(canvas=(64, 96))
+    assert network.protocol == TRAINED
     leaves = leaves_of(undisturbed)
     kernel = network.params["decoder"]["logit"]["kernel"]
     np.testing.assert_array_equal(kernel, leaves["['ema_params']['decoder']['logit']['kernel']"])

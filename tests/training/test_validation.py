@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.protocol import TRAINED
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.validation import Validator, score_clip
 
@@ -20,7 +21,8 @@ def test_the_weights_that_are_given_are_scored(precision):
     scores = []
     for seed in (1, 2, 1):
         params = init_params(MODEL, seed)
-        (own,) = score_clip(Segmenter(MODEL, params, precision), validator.clips[0])
+        segmenter = Segmenter(MODEL, params, precision, protocol=TRAINED)
+        (own,) = score_clip(segmenter, validator.clips[0])
         scores.append(validator.score(params))
         assert scores[-1]["J"] == pytest.approx(np.mean(own.J))
     assert scores[0] == scores[2] != scores[1]
