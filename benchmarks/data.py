@@ -20,7 +20,13 @@ from ranet_jax.data.damage import damage_labels
 from ranet_jax.data.pairs import make_static_example, make_video_example
 from ranet_jax.data.paste import paste_objects
 from ranet_jax.data.synthetic import generate_clip, write_davis
-from ranet_jax.data.warp import draw_warp, place_image, sample_frame, sample_labels
+from ranet_jax.data.warp import (
+    draw_warp,
+    place_image,
+    sample_frame,
+    sample_labels,
+    spread_pixels,
+)
 from ranet_jax.errors import InputError, run_command
 from ranet_jax.flag_parser import FlagParser
 from ranet_jax.geometry.canvas import fit_image
@@ -114,13 +120,15 @@ def _time_stages(
         )
     with clock.time("  previous mask damaged"):
         previous = damage_labels(labels, augmentation.damage, generator)
-    with clock.time("  two boxes found, three masks cut to them"):
+    with clock.time("  two boxes found, two masks cut to them"):
         boxes = [
             find_box(template_labels),
             jitter_box(find_box(previous), canvas, augmentation.box_jitter, generator),
         ]
-        for each, box in zip((template_labels, labels, previous), [*boxes, boxes[1]], strict=True):
+        for each, box in zip((template_labels, previous), boxes, strict=True):
             cut_labels(each, box)
+    with clock.time("  labels through warp and box"):
+        sample_labels(mask, warps[1], *spread_pixels(boxes[1], canvas))
     with clock.time("  colours of two images"):
         images = [cv2.transform(image, matrix) for matrix in draw_colours(0.25, 0.08, generator)]
     for view, each, warp, box in zip(("template", "frame"), images, warps, boxes, strict=True):

@@ -31,6 +31,7 @@ from ranet_jax.media.masks import read_davis_mask, write_mask
 from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video_writer import write_video
 from ranet_jax.models.ranet import RANet, init_params
+from ranet_jax.protocol import TRAINED
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.training.loop import train
 from ranet_jax.training.recipe import make_model
@@ -67,7 +68,7 @@ def write_overlays(clips: list[Clip], masks: Path, out: Path) -> None:
 def save_untrained(config: ml_collections.ConfigDict, path: Path) -> RANet:
     """Writes the network as training begins with it, and gives its model back."""
     model = make_model(config)
-    save_network(path, Network(model, init_params(model, config.seed), {}))
+    save_network(path, Network(model, init_params(model, config.seed), {}, TRAINED))
     return model
 
 

@@ -70,7 +70,7 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         default=None,
         help="whether a prediction goes back to its box by half pixels, or corner on corner, as "
-        "released (default: as the network was trained for)",
+        "released (default: the network's)",
     )
     parser.add_argument(
         "--memory-every",

@@ -59,8 +59,9 @@ class Protocol:
             which a box is cut; None for the network's own, as released. On a larger one, small
             objects are seen sharply by a network whose own canvas is small.
         half_pixels: whether a prediction goes back to its box by half pixels, as the frame is cut
-            to it; if not, corner on corner, as released, which moves outlines away from the middle
-            of the box, by up to half a pixel of the network's canvas at its border.
+            to it; if not, corner on corner, as released, which moves outlines by up to half a pixel
+            at the border of the box: away from its middle, and of the network's canvas, in a box
+            that is larger than that; towards it, and of the frame canvas, in a smaller one.
         memory_every: the look of a frame is remembered as another template when so many frames
             have passed since the last template; 0 for never, as released.
         memory_confidence: an object's mean probability inside its mask, at least, for its look to

@@ -52,6 +52,15 @@ def test_checkpoint_and_packed_file_alike(tmp_path, network, capsys):
         assert capsys.readouterr().out.splitlines() == said
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_half_pixels_are_the_networks_unless_asked_for_or_not(tmp_path, network, asked):
+    path = tmp_path / "folder"
+    save_network(path, network._replace(protocol=Protocol(half_pixels=not asked)))
+    assert choose("--checkpoint", path).protocol.half_pixels is not asked
+    flag = "--half-pixels" if asked else "--no-half-pixels"
+    assert choose("--checkpoint", path, flag).protocol.half_pixels is asked
+
+
 @pytest.mark.parametrize(
     ("told", "lacks"),
     [

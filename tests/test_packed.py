@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 
 import flax.traverse_util
@@ -64,7 +65,7 @@ def test_file_holds_description_and_weights(tmp_path):
         write_packed(path, original)
 
 
-def test_the_rate_of_online_learning_goes_along(tmp_path, monkeypatch):
+def test_the_rate_of_online_learning_goes_along(tmp_path, monkeypatch, capsys):
     write_packed(tmp_path / "before.safetensors", network())
     path = tmp_path / "packed.safetensors"
 
@@ -79,6 +80,8 @@ def test_the_rate_of_online_learning_goes_along(tmp_path, monkeypatch):
         with pytest.raises(InputError, match=r"--online-rate .*: give one above 0"):
             pack(rate)
     pack("1e-3")
+    said = capsys.readouterr().out
+    assert re.search(r"MB; other than in the released protocol: .*online_rate 0\.001\n", said)
     assert read_packed(path).protocol == dataclasses.replace(network().protocol, online_rate=1e-3)
 
 

@@ -80,13 +80,15 @@ def _make_example(
         cut_labels(template_labels, template_box),
         sample_frame(cv2.transform(current.image, colours[1]), current.nodes, box, canvas),
         cut_labels(previous, box),
-        _enlarge_labels(current, box, table),
+        _enlarge_labels(current, labels, box, table),
         (FRAME_SCALE * box).astype(np.int32),
         *_show_later(later, canvas, colours[1], table),
     )
 
 
-def _enlarge_labels(view: View, box: np.ndarray, table: np.ndarray) -> np.ndarray:
+def _enlarge_labels(
+    view: View, labels: np.ndarray, box: np.ndarray, table: np.ndarray
+) -> np.ndarray:
     """Cuts a view's labels to a box and enlarges the cut to the canvas, from the mask itself.
 
     The labels of the view have but one pixel for one of the canvas. Enlarged, they would be steps
@@ -94,18 +96,17 @@ def _enlarge_labels(view: View, box: np.ndarray, table: np.ndarray) -> np.ndarra
 
     Args:
         view: an image and its mask.
+        labels: uint8, those of the view on the canvas, by `table`.
         box: of the part to cut.
         table: uint8 [256], from ids to labels.
 
     Returns:
-        uint8, the canvas's size. An object that falls between the pixels is where the labels of the
-        view have it.
+        uint8, the canvas's size. An object that falls between the pixels is where `labels` have it.
     """
-    fine = sample_labels(view.mask, view.nodes, *spread_pixels(box, view.labels.shape))
-    labels = cv2.LUT(fine, table)
-    coarse = cut_labels(cv2.LUT(view.labels, table), box)
-    np.copyto(labels, coarse, where=np.isin(coarse, np.setdiff1d(coarse, labels)))
-    return labels
+    fine = sample_labels(view.mask, view.nodes, *spread_pixels(box, labels.shape))
+    sharp, coarse = cv2.LUT(fine, table), cut_labels(labels, box)
+    np.copyto(sharp, coarse, where=np.isin(coarse, np.setdiff1d(coarse, sharp)))
+    return sharp
 
 
 def _show_later(

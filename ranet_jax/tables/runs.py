@@ -152,7 +152,7 @@ def name_variant(summary: dict[str, Any]) -> str:
     names = [
         name for (field, value), name in VARIANTS.items() if fields[field] == value != usual[field]
     ]
-    # These two say how a network was trained and how it goes on learning, and are no other method.
+    # Neither how a prediction is put back nor a rate that is not used makes another method.
     protocol = dataclasses.replace(
         build_protocol(summary),
         half_pixels=RELEASED.half_pixels,

@@ -20,7 +20,7 @@ from ranet_jax.files import LOCK, lock_folder
 from ranet_jax.media.sheets import draw_sheet
 from ranet_jax.models.objective import predict_labels
 from ranet_jax.models.ranet import RANet
-from ranet_jax.protocol import PRECISIONS
+from ranet_jax.protocol import PRECISIONS, TRAINED
 from ranet_jax.training import parallel
 from ranet_jax.training.recipe import check_recipe, make_model, open_sets
 from ranet_jax.training.run_log import RunLog
@@ -29,7 +29,7 @@ from ranet_jax.training.state import TrainState, check_init, open_state
 from ranet_jax.training.update import make_update
 from ranet_jax.training.validation import Validator
 from ranet_jax.weights.checkpoint import RUN_FOLDER
-from ranet_jax.weights.network import describe_trained
+from ranet_jax.weights.network import Network, describe_network
 from ranet_jax.weights.storage import RunCheckpoints
 
 
@@ -53,7 +53,8 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
     validator = Validator(config.validation, model, config.precision)
     check_init(config, work)
     data = {one.name: one.identity for one in sets}
-    description = describe_trained(model) | {"config": flatten_config(config), "data": data}
+    description = describe_network(Network(model, None, {}, TRAINED))
+    description |= {"config": flatten_config(config), "data": data}
     with (
         # Processes of one run share its folder; the first one guards it for all.
         lock_folder(work) if parallel.process_index() == 0 else nullcontext(),

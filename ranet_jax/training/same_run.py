@@ -1,5 +1,6 @@
 """What counts as the same run when one goes on: all that its weights depend on."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import flax.traverse_util
 import ml_collections
 
 from ranet_jax.errors import InputError
+from ranet_jax.protocol import TRAINED
 
 FREE_FIELDS = (
     "log_every",
@@ -52,6 +54,24 @@ def check_same_run(config: ml_collections.ConfigDict, written: dict[str, Any], w
         raise InputError(
             f"{work} holds a run of another recipe: {'; '.join(differing)}; choose another "
             f"--workdir (with --config.init_from={work} to go on from its weights)"
+        )
+
+
+def check_same_labels(written: dict[str, Any] | None, work: Path) -> None:
+    """Refuses to go on with a run whose labels were cut otherwise than they are now.
+
+    Args:
+        written: the protocol that the run's network is trained for; None in one of an earlier
+            version, whose labels were not yet cut from the mask itself.
+        work: folder of the run.
+
+    Raises:
+        InputError: it is another than `TRAINED`.
+    """
+    if written != dataclasses.asdict(TRAINED):
+        raise InputError(
+            f"{work} holds a run of an earlier version, whose labels were less sharp; choose "
+            f"another --workdir (with --config.init_from={work} to go on from its weights)"
         )
 
 

@@ -13,7 +13,7 @@ from jax import Array
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params
 from ranet_jax.training.optimizer import make_optimizer
-from ranet_jax.training.same_run import check_same_data, check_same_run
+from ranet_jax.training.same_run import check_same_data, check_same_labels, check_same_run
 from ranet_jax.weights.checkpoint import RUN_FOLDER, load_network
 from ranet_jax.weights.network import check_params
 from ranet_jax.weights.storage import RunCheckpoints
@@ -166,11 +166,12 @@ def open_state(
         The state.
 
     Raises:
-        InputError: as `check_same_run`, `check_same_data` or `start_state`.
+        InputError: as `check_same_labels`, `check_same_run`, `check_same_data` or `start_state`.
     """
     description = checkpoints.read_description()
     if description is None:
         return start_state(model, config)
+    check_same_labels(description.get("protocol"), work)
     check_same_run(config, description["config"], work)
     check_same_data(data, description.get("data", {}), work)
     # `init_from` served the first start alone, and may be gone by now.

@@ -8,7 +8,7 @@ import jax
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, abstract_params
 from ranet_jax.models.template import CELL
-from ranet_jax.protocol import RELEASED, TRAINED, Protocol
+from ranet_jax.protocol import RELEASED, Protocol
 
 OLD_FIELDS = {"kept": "top_k", "rule": "ranking_rule", "decision": "activation"}
 """What fields of a network, as described in checkpoints of earlier versions, are called now."""
@@ -56,11 +56,6 @@ def describe_network(network: Network) -> dict[str, Any]:
     protocol = dataclasses.asdict(network.protocol)
     described = {"model": describe_model(network.model), "protocol": protocol}
     return described | ({ENCODER_ALONE: True} if network.encoder_alone else {})
-
-
-def describe_trained(model: RANet) -> dict[str, Any]:
-    """What is written beside the parameters of a network in training, as JSON."""
-    return {"model": describe_model(model), "protocol": dataclasses.asdict(TRAINED)}
 
 
 def check_trained(network: Network, what: str) -> None:

@@ -135,7 +135,7 @@ class RunCheckpoints:
 
         Args:
             folder: of the checkpoints.
-            description: JSON kept with every checkpoint: `model` and `config`.
+            description: JSON kept with every checkpoint: `model`, `protocol`, `config` and `data`.
             keep: how many of the newest to keep.
             keep_best: how many of those with the highest score to keep as well.
         """

@@ -11,6 +11,7 @@ import pytest
 from configs import demo
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet, init_params, small_ranet
+from ranet_jax.protocol import TRAINED
 from ranet_jax.training import state as training
 from ranet_jax.training.loop import check_finite
 from ranet_jax.training.optimizer import make_optimizer
@@ -18,7 +19,7 @@ from ranet_jax.training.recipe import make_model
 from ranet_jax.training.same_run import check_same_data, flatten_config
 from ranet_jax.training.state import open_state, start_state, stretch_entry
 from ranet_jax.weights.checkpoint import save_network
-from ranet_jax.weights.network import Network, check_params, describe_model
+from ranet_jax.weights.network import Network, check_params, describe_network
 from ranet_jax.weights.storage import RunCheckpoints
 from tests.training.runs import tiny_config
 
@@ -125,7 +126,8 @@ def test_a_run_goes_on_with_the_network_it_was_started_with(tmp_path):
     config = demo.get_config()
     model = make_model(config)
     data = {"ecssd": "5 records, checksum 0000000a"}
-    description = {"model": describe_model(model), "config": flatten_config(config), "data": data}
+    description = describe_network(Network(model, None, {}, TRAINED))
+    description |= {"config": flatten_config(config), "data": data}
     state = start_state(model, config)
     # Other numbers than those of a new start.
     state = jax.tree.map(lambda x: x + 3, state)
@@ -141,6 +143,16 @@ def test_a_run_goes_on_with_the_network_it_was_started_with(tmp_path):
         config.model.use_previous = False
         with pytest.raises(InputError, match=r"model\.use_previous is False and was True; choose"):
             open_state(checkpoints, make_model(config), config, tmp_path, data)
+    config.model.use_previous = True
+    earlier = tmp_path / "earlier"
+    del description["protocol"]
+    with RunCheckpoints(earlier, description, keep=1, keep_best=1) as checkpoints:
+        checkpoints.save(3, state, None)
+    with (
+        RunCheckpoints(earlier, description, keep=1, keep_best=1) as checkpoints,
+        pytest.raises(InputError, match=r"earlier holds a run of an earlier version.*init_from="),
+    ):
+        open_state(checkpoints, model, config, earlier, data)
     assert int(found.step) == 3
     expected = leaves(state)
     assert leaves(found).keys() == expected.keys()
