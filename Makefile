@@ -1,6 +1,7 @@
 # make demo: set up .venv, segment and score a real clip; make demo-train: a small training; make test: style, types and
 # all but the slow tests; make test-all: the slow ones too.
 PYTHON ?= python3
+IS_NEW = 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .PHONY: demo demo-train check test test-all clean
 
@@ -24,7 +25,8 @@ test-all: check
 
 # The package alone, which segments and scores; all else needs what development needs.
 .venv/package: pyproject.toml requirements.txt
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c $(IS_NEW) || { echo "error: $(PYTHON) is not Python 3.11 or newer; name one that is: make demo PYTHON=python3.12"; exit 2; }
+	.venv/bin/python -c $(IS_NEW) 2> /dev/null || $(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --upgrade pip
 	.venv/bin/python -m pip install --quiet --editable .
 	touch $@

@@ -158,6 +158,9 @@ command()
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and "has no prepared duts-tr" in line
+    assert re.search("; init_from \\S+ does not exist", line), (
+        "all that is missing is named at once"
+    )
 
 
 @pytest.mark.parametrize(("script", "target"), PROJECT["scripts"].items())

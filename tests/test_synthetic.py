@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from ranet_jax.data import synthetic as clips
-from ranet_jax.data.synthetic import MOST_DRAWN, generate_clip, write_davis
+from ranet_jax.data.augmentation import Augmentation
+from ranet_jax.data.pipeline import Set, open_sets
+from ranet_jax.data.synthetic import GENERATED, MOST_DRAWN, generate_clip, write_davis
 from ranet_jax.errors import InputError
 from ranet_jax.media.images import read_frame
 from ranet_jax.media.masks import read_davis_mask
@@ -157,6 +159,13 @@ def test_missing_scikit_image_names_the_remedy(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "skimage", None)
     with pytest.raises(InputError, match=r"pip install -e '\.\[demo\]'"):
         _generate(0)
+    with pytest.raises(InputError, match=r"pip install -e '\.\[demo\]'"):
+        _open_generated()
+
+
+def _open_generated() -> list[Set]:
+    """Opens the set of a training on generated clips, before anything is drawn of it."""
+    return open_sets({GENERATED: 1.0}, Path(), Augmentation(), Augmentation(), reach=1)
 
 
 def test_needs_neither_jax_nor_scikit_image_to_import() -> None:

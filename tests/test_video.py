@@ -147,6 +147,8 @@ def test_what_is_no_video(tmp_path):
         with pytest.raises(InputError, match=message) as raised:
             open_video(str(tmp_path / name))
         assert str(tmp_path / name) in str(raised.value)
+    with pytest.raises(InputError, match="the name of a video is empty"):
+        open_video("")
 
 
 def test_a_playlist_opens_no_other_file(tmp_path):

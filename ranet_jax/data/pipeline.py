@@ -23,6 +23,7 @@ from ranet_jax.data.draws import ClipDraw, StaticDraw, VideoDraw
 from ranet_jax.data.example import Example
 from ranet_jax.data.records import open_davis, open_saliency
 from ranet_jax.data.synthetic import GENERATED
+from ranet_jax.data.textures import find_photos
 from ranet_jax.errors import InputError
 
 EPOCHS = 1_000_000
@@ -89,6 +90,7 @@ def open_sets(
 
     def open_set(name: str, weight: float) -> Set:
         if name == GENERATED:
+            find_photos()
             return Set(name, range(1 << 20), weight, ClipDraw(video_augmentation))
         if name not in SPLITS:
             source = open_saliency(data_dir, name)

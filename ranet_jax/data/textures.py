@@ -30,15 +30,8 @@ BACKGROUNDS = [name for name in PHOTOS if name != "retina.jpg"]
 TEXTURES = [name for name in PHOTOS if name not in ("hubble_deep_field.jpg", "rocket.jpg")]
 
 
-@cache
-def read_photo(name: str) -> np.ndarray:
-    """Reads a photo from scikit-image's files; its loaders would rather download some of them.
-
-    Args:
-        name: one of `PHOTOS`.
-
-    Returns:
-        uint8 RGB [h, w, 3].
+def find_photos() -> Path:
+    """The folder of the photos.
 
     Raises:
         InputError: scikit-image is not installed.
@@ -50,7 +43,23 @@ def read_photo(name: str) -> np.ndarray:
             "generated clips use the photos of scikit-image, which is not installed; "
             "pip install -e '.[demo]'"
         ) from None
-    return read_frame(Path(skimage.__file__).parent / "data" / name)
+    return Path(skimage.__file__).parent / "data"
+
+
+@cache
+def read_photo(name: str) -> np.ndarray:
+    """Reads a photo from scikit-image's files; its loaders would rather download some of them.
+
+    Args:
+        name: one of `PHOTOS`.
+
+    Returns:
+        uint8 RGB [h, w, 3].
+
+    Raises:
+        InputError: as `find_photos`.
+    """
+    return read_frame(find_photos() / name)
 
 
 def tint_photo(generator: np.random.Generator, picture: np.ndarray, name: str) -> np.ndarray:

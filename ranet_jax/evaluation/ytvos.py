@@ -96,6 +96,11 @@ def find_videos(root: Path, chosen: list[str] | None = None) -> Usable:
     names = sorted(path.name for path in folders if path.is_dir() and not is_hidden(path))
     if not names:
         raise InputError(f"{root / 'Annotations'} has no videos; unpack it again")
+    if resolutions := {"480p", "Full-Resolution"} & set(names):
+        raise InputError(
+            f"{root / 'Annotations' / min(resolutions)} is of DAVIS, not of YouTube-VOS; give "
+            "--split davis16-val or davis17-val"
+        )
     if unknown := sorted(set(chosen or []) - set(names)):
         raise InputError(f"{', '.join(unknown)} not in {root / 'Annotations'}")
     described = _read_meta(root / "meta.json")

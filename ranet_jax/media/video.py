@@ -44,6 +44,8 @@ def open_video(source: str | Path) -> Video:
         InputError: there is no such thing, it is no video, or it has no frames.
         OSError: the system does not let it be read.
     """
+    if not str(source):
+        raise InputError("the name of a video is empty; name a file, a folder or a camera")
     source, path = str(source), Path(source)
     if path.is_dir():
         images = list_images(path)

@@ -49,9 +49,8 @@ def train(config: ml_collections.ConfigDict, work: Path) -> None:
     check_recipe(config)
     check_work(work)
     model = make_model(config)
-    sets = open_sets(config, model.canvas)
+    sets = _open_inputs(config, model, work)
     validator = Validator(config.validation, model, config.precision)
-    check_init(config, work)
     data = {one.name: one.identity for one in sets}
     description = describe_network(Network(model, None, {}, TRAINED))
     description |= {"config": flatten_config(config), "data": data}
@@ -109,6 +108,22 @@ def check_work(work: Path) -> None:
         return
     if foreign := sorted(path.name for path in work.iterdir() if path.name != LOCK):
         raise InputError(f"{work} holds {foreign[0]}, and no run; choose another --workdir")
+
+
+def _open_inputs(config: ml_collections.ConfigDict, model: RANet, work: Path) -> list[pipeline.Set]:
+    """Opens the training sets, and names all that is missing at once, `init_from` as well."""
+    problems, sets = [], []
+    try:
+        sets = open_sets(config, model.canvas)
+    except InputError as error:
+        problems.append(str(error))
+    try:
+        check_init(config, work)
+    except InputError as error:
+        problems.append(str(error))
+    if problems:
+        raise InputError("; ".join(problems))
+    return sets
 
 
 def load_batches(

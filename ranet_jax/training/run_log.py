@@ -38,7 +38,7 @@ class RunLog:
         self._writes = process_index() == 0
         self._progress = Progress(
             TextColumn("step"),
-            BarColumn(),
+            BarColumn(bar_width=None),  # as wide as the rest leaves it
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
             TimeRemainingColumn(),
@@ -99,17 +99,18 @@ class RunLog:
         rate = (step - self._shown_step) * self._batch_size / seconds
         waiting = (self._waited - self._shown_waited) / seconds
         self._shown_step, self._shown_time, self._shown_waited = step, now, self._waited
-        text = f"loss {metrics['loss']:.4f}"
+        text, left = f"loss {metrics['loss']:.4f}", ""
         if rate:  # none where the step that was compiled for is the only one so far
-            left = timedelta(seconds=round((self._steps - step) * self._batch_size / rate))
-            text += f", {rate:.2f} samples/s, {waiting:.0%} waiting for data, {left} left"
+            remaining = round((self._steps - step) * self._batch_size / rate)
+            text += f", {rate:.2f} samples/s, {waiting:.0%} waiting for data"
+            left = f", {timedelta(seconds=remaining)} left"
         if "J&F" in metrics:
             self._progress.console.print(
                 f"step {step}: J {metrics['J']:.3f}, F {metrics['F']:.3f}, J&F {metrics['J&F']:.3f}"
             )
         self._progress.update(self._task, description=text)
         if not self._progress.console.is_terminal:
-            print(f"step {step}: {text}", flush=True)
+            print(f"step {step}: {text}{left}", flush=True)
         if rate:
             metrics = metrics | {"samples_per_second": rate, "waiting_for_data": waiting}
         self._lines.write(json.dumps({"step": step} | metrics) + "\n")

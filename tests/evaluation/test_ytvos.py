@@ -226,6 +226,10 @@ def test_a_broken_video_is_left_out(run, tmp_path):
             ),
             "an object without frames",
         ),
+        (
+            lambda root: (root / "Annotations" / "480p").mkdir(),
+            "Annotations/480p is of DAVIS, not of YouTube-VOS; give --split davis",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_used(tmp_path, change, message):
