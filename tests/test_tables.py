@@ -172,11 +172,11 @@ def test_how_a_network_was_trained_is_no_other_protocol():
 
 def test_what_ships_has_the_name_of_its_recipes():
     shipped = describe_network(load_shipped())
-    assert name_variant(shipped) == "compact_fine at 192 x 352, frame_canvas 480 x 864"
+    assert name_variant(shipped) == "compact_fine at 256 x 448, frame_canvas 480 x 864"
     shipped["model"] |= {"use_previous": False, "learned_scores": True, "top_k": 64}
     shipped["protocol"] |= {"frame_canvas": None, "locality": 0.1}
     assert name_variant(shipped) == (
-        "compact_fine at 192 x 352, top_k 64, no previous mask, learned scores, locality 0.1"
+        "compact_fine at 256 x 448, top_k 64, no previous mask, learned scores, locality 0.1"
     )
 
 
