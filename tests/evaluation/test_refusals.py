@@ -152,13 +152,16 @@ def list_network_flags():
     """Every flag that chooses a network, with a value that it takes."""
     parser = argparse.ArgumentParser(add_help=False)
     add_network_flags(parser)
-    return [(one.option_strings[0], (one.choices or ["1"])[0]) for one in parser._actions]
+    return [
+        (one.option_strings[0], [] if one.nargs == 0 else [(one.choices or ["1"])[0]])
+        for one in parser._actions
+    ]
 
 
-@pytest.mark.parametrize(("flag", "value"), list_network_flags())
+@pytest.mark.parametrize(("flag", "values"), list_network_flags())
 @pytest.mark.parametrize("split", ["davis17-val", "ytvos"])
-def test_results_take_no_flag_of_a_network(monkeypatch, tmp_path, split, flag, value):
-    arguments = ("--split", split, "--results", tmp_path, "--data-dir", tmp_path, flag, value)
+def test_results_take_no_flag_of_a_network(monkeypatch, tmp_path, split, flag, values):
+    arguments = ("--split", split, "--results", tmp_path, "--data-dir", tmp_path, flag, *values)
     with pytest.raises(InputError, match=rf"^give {flag} or --results, and not both: "):
         run(monkeypatch, *arguments)
 
