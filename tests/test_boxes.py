@@ -56,27 +56,6 @@ def test_labels_are_never_mixed():
     np.testing.assert_array_equal(cut, labels[rows][:, columns])
 
 
-def test_labels_by_half_pixels_lie_where_the_frame_does():
-    labels = np.random.default_rng(0).integers(0, 9, (64, 96)).astype(np.uint8)
-    box = jnp.array([10, 5, 43, 70])
-    cut = cut_labels(jnp.asarray(labels), box, labels.shape, half_pixels=True)
-    rows = (10 + (np.arange(64) + 0.5) * 33 / 64).astype(int)
-    columns = (5 + (np.arange(96) + 0.5) * 65 / 96).astype(int)
-    np.testing.assert_array_equal(cut, labels[rows][:, columns])
-
-
-@pytest.mark.parametrize("canvas", [(32, 48), (64, 96), (128, 192)])
-def test_pasted_by_half_pixels_everything_is_where_it_was(canvas):
-    y, x = np.mgrid[:64, :96].astype(np.float32)
-    frame, box = jnp.asarray(np.stack([y, x], axis=-1)), jnp.array([10, 20, 50, 80])
-    cut = cut_frame(frame, box, canvas)
-    pasted = np.asarray(paste_probability(cut, box, (64, 96), half_pixels=True))
-    np.testing.assert_allclose(pasted[12:48, 22:78], frame[12:48, 22:78], atol=1e-3)
-    assert not pasted[:10].any() and not pasted[:, 80:].any()
-    released = np.asarray(paste_probability(cut, box, (64, 96)))
-    assert np.abs(released - frame)[12:48, 22:78].max() > 0.1
-
-
 def test_prediction_outside_its_box_is_zero():
     pasted = paste_probability(jnp.ones((64, 96, 1)), jnp.array([10, 20, 42, 68]), (64, 96))
     expected = np.zeros((64, 96, 1))

@@ -12,9 +12,9 @@ import pytest
 
 from ranet_jax.errors import InputError
 from ranet_jax.geometry.box import cut_frame, cut_labels, find_box
-from ranet_jax.models.ranet import GROUP, RANet, init_params, small_ranet
+from ranet_jax.models.ranet import RANet, init_params, small_ranet
 from ranet_jax.models.resnet import normalize_frame
-from ranet_jax.protocol import Protocol, build
+from ranet_jax.protocol import build
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.slots import MAX_OBJECTS
 from ranet_jax.template_bank import start_bank
@@ -189,34 +189,6 @@ def test_mask_that_touches_the_border_keeps_its_box_inside(monkeypatch):
     box = find_box(jnp.asarray(labels) > 0)
     assert box[1] == 0 and box[0] > 0 and box[3] < labels.shape[1]
     assert previous[:, 0].any() and np.isfinite(seen).all()
-
-
-@pytest.mark.parametrize("slots", [1, GROUP * 2])
-def test_by_half_pixels_outlines_are_where_the_network_saw_them(monkeypatch, slots):
-    model, params = network("multi")
-    h, w = (3 * side for side in model.canvas)
-    y, x = np.mgrid[:h, :w]
-    grey = 127.5 + 3 * (0.47 * h - np.hypot(y - h / 2, x - w / 2))  # a disc with a soft rim
-    frame = np.clip(grey, 0, 255).astype(np.uint8)[..., None].repeat(3, axis=-1)
-    is_object = frame[..., 0] > 127
-    outline = normalize_frame(jnp.full((1, 1, 3), 127.5), jnp.float32)[0, 0, 0]
-
-    def apply(self, variables, kernels, cells, seen, previous):
-        return jnp.full(previous.shape, -9.0).at[:, 0].set(seen[..., 0] - outline)
-
-    monkeypatch.setattr(RANet, "apply", apply)
-    cells = jnp.zeros((slots, model.positions)).at[0].set(1)
-    found = {}
-    for half_pixels in (False, True):
-        protocol = Protocol(frame_canvas=(h, w), half_pixels=half_pixels)
-        state = start_bank(
-            jnp.zeros((model.positions, 128)), cells, jnp.zeros((h, w), jnp.uint8), 1
-        )
-        with jax.disable_jit():
-            step = build.__wrapped__(model, slots, protocol=protocol).step
-            found[half_pixels] = np.asarray(step(params, state, frame)[1]) == 1
-    wrong = {name: np.count_nonzero(each != is_object) for name, each in found.items()}
-    assert wrong[True] < 0.3 * wrong[False]
 
 
 @pytest.mark.parametrize("size", [(480, 854), (333, 217), (64, 64)])
