@@ -1,5 +1,6 @@
 """The benchmark: what it writes, what it counts, and what makes it fail."""
 
+import itertools
 import json
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 from ranet_jax.benchmark import __main__ as command
 from ranet_jax.benchmark import parts, rows, speed, timing
 from ranet_jax.benchmark.cases import Case, make_clip, parse_cases
-from ranet_jax.benchmark.timing import CompilationCounter, measure
+from ranet_jax.benchmark.timing import CompilationCounter, measure, time_runs
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import init_params, small_ranet
 from ranet_jax.protocol import RELEASED, Protocol
@@ -43,7 +44,8 @@ def test_the_command_writes_all_rows_of_a_case(tmp_path, monkeypatch, capsys, qu
     assert summary["peak_memory"]["mib"] > 0
     assert [row["part"] for row in summary["rows"]] == ["template", "network", "step", "video"]
     for row in summary["rows"]:
-        assert (row["clips"], row["objects"], row["runs"]) == (1, 1, 2)
+        runs = 1 if row["part"] == "video" else timing.TURN
+        assert (row["clips"], row["objects"], row["runs"]) == (1, 1, runs)
         assert row["ms_95th_percentile"] >= row["ms_median"] > 0
         assert row["frames_per_second"] == pytest.approx(1000 / row["ms_median"])
         assert row["case_compile_seconds"] > 0
@@ -82,9 +84,14 @@ def test_frames_on_a_larger_canvas_than_the_networks_are_timed_too():
 def test_a_compilation_while_the_clock_runs_is_counted():
     counter = CompilationCounter()
     double = jax.jit(lambda x: 2 * x)
-    sizes = iter([3, 3, 3, 4, 4, 5])  # two of warm-up, then a size that was seen, and two new ones
+    sizes = iter([3, 3, 4, 5, 3])  # of the warm-up, then three turns, of which two are new
     inputs = {size: jnp.ones(size) for size in (3, 4, 5)}
-    measure(lambda: double(inputs[next(sizes)]), 4, counter)
+
+    def take_turn():
+        double(inputs[next(sizes)])
+        return [1.0, 1.0]
+
+    measure([take_turn], 5, counter)
     assert counter.count == 2
     double(jnp.ones(6))
     assert counter.count == 2, "nothing is counted while it is closed"
@@ -101,15 +108,30 @@ def test_a_compilation_after_the_warm_up_fails_the_command(tmp_path, monkeypatch
     assert json.loads((tmp_path / "out.json").read_text())["compilations_after_warm_up"] == 1
 
 
-def test_a_row_ends_after_its_time_but_not_before_three_runs(monkeypatch):
+def test_rows_are_timed_in_turn():
+    """The first turn of each warms up; there is an end when the first one has enough."""
+    order = []
+    turns = [lambda: order.append("a") or [1.0, 2.0], lambda: order.append("b") or [3.0]]
+    found = measure(turns, 5, CompilationCounter())
+    assert found == [[1.0, 2.0] * 3, [3.0] * 3]
+    assert "".join(order) == "ab" * 4
+
+
+def test_rows_end_after_their_time_but_not_before_a_turn(monkeypatch):
     monkeypatch.setattr(timing, "SECONDS", 0)
-    assert len(measure(lambda: None, 100, CompilationCounter())) == 3
-    assert len(measure(lambda: None, 2, CompilationCounter())) == 2
+    assert measure([lambda: [1.0], lambda: [2.0]], 100, CompilationCounter()) == [[1.0], [2.0]]
+
+
+def test_the_first_run_of_a_turn_is_not_timed():
+    clock = itertools.count()
+    taken = time_runs(lambda: next(clock))
+    assert next(clock) == 1 + timing.TURN == 1 + len(taken)
+    assert min(taken) >= 0
 
 
 def test_rates_of_the_device(monkeypatch):
     """A function that takes a known time gives a known rate."""
-    monkeypatch.setattr(timing, "measure", lambda run, *_: (run(), [40.0, 100.0])[1])
+    monkeypatch.setattr(timing, "time_runs", lambda run: (run(), [40.0, 100.0])[1])
     rates = timing.measure_rates(jnp.float32)
     assert rates["matrix_tflops"] == pytest.approx(2 * 1024**3 / 0.04 / 1e12)
     assert rates["copy_gb_per_second"] == pytest.approx(2 * 2**28 / 0.04 / 1e9)
@@ -132,6 +154,9 @@ def test_ratios_and_shares():
         "8_clips_over_one": pytest.approx(2),
     }
     assert rows.compute_ratios(found[1:]) == {}
+    found[0] |= {"part": "network"}
+    found[1] |= {"part": "video", "objects": 1}
+    assert rows.compute_ratios(found) == {"video_over_network": pytest.approx(2.5)}
     found[0] |= {"gflop": 10.0, "released_gflop": 5.0, "gb_accessed": 0.05}
     rows.add_shares(found, {"matrix_tflops": 2.0, "copy_gb_per_second": 10.0})
     assert found[0]["matrix_share"] == pytest.approx(0.5)  # 10 GFLOP in 10 ms of 2 TFLOP/s

@@ -49,6 +49,20 @@ def test_overlay_leaves_background_untouched(frame: np.ndarray) -> None:
     np.testing.assert_array_equal(paint_overlay(frame, np.zeros_like(labels)), frame)
 
 
+@pytest.mark.parametrize("corner", [(0, 0), (1, 2), (20, 30), (40, 50), (39, 48)])
+def test_overlay_of_an_object_is_the_same_beside_others(corner: tuple[int, int]) -> None:
+    """Only the box around all objects is painted; what others make of that box changes nothing."""
+    frame = np.random.default_rng(1).integers(0, 256, (600, 800, 3), np.uint8)
+    labels = np.zeros((600, 800), np.uint8)
+    y, x = (10 * part for part in corner)
+    labels[y : y + 200, x : x + 300] = 1
+    everywhere = labels.copy()
+    everywhere[0, -1] = everywhere[-1, 0] = 2
+    ones = labels == 1
+    alone, together = paint_overlay(frame, labels)[ones], paint_overlay(frame, everywhere)[ones]
+    np.testing.assert_array_equal(alone, together)
+
+
 @pytest.mark.parametrize("identifier", [1, 2, 3, 200])
 def test_overlay_fills_with_davis_colours(frame: np.ndarray, identifier: int) -> None:
     labels = np.zeros((60, 80), np.uint8)

@@ -7,12 +7,13 @@ Prints a table and JSON. A case is a number of clips and of objects, such as 8x1
     template   the work of a first frame, from arrays on the device
     network    the network alone, from arrays on the device
     step       a whole frame: uint8 pixels on the host to labels on the host
-    video      a step, and an H.264 MP4 read and another one with the overlay written; one clip
+    video      a frame of `segment`: a step, and an MP4 read, masks and overlay written; one clip
 
-Clips go through one program together (`vmap`). Objects take the smallest slot size that has room.
-Arithmetic and memory traffic are what XLA counts of a program; the shares are of a large matrix
-product and a large copy that the same device was timed with, and traffic that stays in a cache may
-be over 100 %. Ends with exit code 1 if anything was compiled while the clock ran.
+The rows of a case are timed in turn, a few runs each, so that a machine whose speed wanders does so
+for all of them. Clips go through one program together (`vmap`). Objects take the smallest slot size
+that has room. Arithmetic and memory traffic are what XLA counts of a program; the shares are of a
+large matrix product and a large copy that the same device was timed with, and traffic that stays in
+a cache may be over 100 %. Ends with exit code 1 if anything was compiled while the clock ran.
 """
 
 import argparse
@@ -41,7 +42,12 @@ def main() -> None:
     network.add_argument("--checkpoint", type=Path)
     network.add_argument("--model", choices=MODELS, default="resnet101", help="untrained")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--frames", type=int, default=100, help="runs of each row, at most")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=100,
+        help="timed runs of a row, in fours (a video once a turn)",
+    )
     parser.add_argument("--cases", type=parse_cases, default=CASES, help=f"default: {CASES}")
     parser.add_argument(
         "--compare-precision", action="store_true", help="masks of --checkpoint with float32's"

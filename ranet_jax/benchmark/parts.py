@@ -4,6 +4,8 @@ import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,20 +15,23 @@ import numpy as np
 
 from ranet_jax.benchmark.cases import Case, make_clip
 from ranet_jax.benchmark.rows import describe_row
-from ranet_jax.benchmark.timing import WARM_UP, CompilationCounter, measure
+from ranet_jax.benchmark.timing import CompilationCounter, measure, time_runs
 from ranet_jax.compilation import compile_ahead, compile_functions
-from ranet_jax.media.overlay import paint_overlay
 from ranet_jax.media.video import open_video
-from ranet_jax.media.video_writer import VideoWriter, write_video
+from ranet_jax.media.video_writer import write_video
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import normalize_frame
 from ranet_jax.models.template import split_labels
 from ranet_jax.protocol import PRECISIONS, VideoFunctions, build, find_slot_size
+from ranet_jax.segment.engine import segment_video
 from ranet_jax.segmenter import Segmenter
 from ranet_jax.template_bank import State, line_up
 
 RELEASED_GFLOP = {"template": 165.2, "network": 263.4, "step": 263.4}
 """Counted on the released model, one object, 2 a multiply-add; jax counts all else as well."""
+
+VIDEO_FRAMES = 16
+"""Frames of a video that are timed; two before them are not."""
 
 
 class Part(NamedTuple):
@@ -34,19 +39,19 @@ class Part(NamedTuple):
 
     Attributes:
         name: of its row.
-        run: does it once and waits for its result.
+        take_turn: does it a few times and gives the milliseconds of each.
         program: what runs in it; None where that is not one program alone.
     """
 
     name: str
-    run: Callable[[], object]
+    take_turn: Callable[[], list[float]]
     program: Callable[..., object] | None
 
 
 def time_case(
     segmenter: Segmenter, case: Case, frames: int, counter: CompilationCounter
 ) -> list[dict[str, Any]]:
-    """Times all parts of a case.
+    """Times all parts of a case, in turn.
 
     Args:
         segmenter: the network.
@@ -60,8 +65,10 @@ def time_case(
     rows = []
     programs = compile_case(segmenter, case)
     print(f"{case.clips}x{case.objects}: {programs.seconds:.1f} s of compilation, apart")
-    for part in _list_parts(segmenter, case, programs, frames):
-        row = describe_row(case, part.name, measure(part.run, frames, counter), part.program)
+    with _list_parts(segmenter, case, programs) as parts:
+        taken = measure([part.take_turn for part in parts], frames, counter)
+    for part, milliseconds in zip(parts, taken, strict=True):
+        row = describe_row(case, part.name, milliseconds, part.program)
         if part.program and case.objects == 1 and segmenter.model == RANet():
             row["released_gflop"] = RELEASED_GFLOP[part.name] * case.clips
         rows.append(row | {"case_compile_seconds": programs.seconds})
@@ -168,19 +175,23 @@ def prepare_network(
     return compile_ahead(apply, *arguments, precision=segmenter.precision), arguments
 
 
-def _list_parts(
-    segmenter: Segmenter, case: Case, programs: Programs, frames: int
-) -> Iterator[Part]:
-    """Gives the parts of a case one after another; each is to be timed before the next."""
+@contextmanager
+def _list_parts(segmenter: Segmenter, case: Case, programs: Programs) -> Iterator[list[Part]]:
+    """Gives the parts of a case; their files are there as long as this is open."""
     init, step = programs.functions
     first = jax.device_put((programs.images[0], programs.labels))
     params, network, arguments = segmenter.rounded_params, programs.network, programs.arguments
-    yield Part("template", lambda: jax.block_until_ready(init(params, *first)), init)
-    yield Part("network", lambda: network(*arguments).block_until_ready(), network)
-    yield Part("step", _prepare_step(programs, params), step)
-    if case.clips == 1:
-        with tempfile.TemporaryDirectory() as folder:
-            yield from _prepare_video(segmenter, programs, frames, Path(folder))
+    runs = {
+        "template": (lambda: jax.block_until_ready(init(params, *first)), init),
+        "network": (lambda: network(*arguments).block_until_ready(), network),
+        "step": (_prepare_step(programs, params), step),
+    }
+    parts = [Part(name, partial(time_runs, run), program) for name, (run, program) in runs.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        if case.clips == 1:
+            take_turn = _prepare_video(segmenter, programs, Path(folder))
+            parts.append(Part("video", take_turn, None))
+        yield parts
 
 
 def _prepare_step(programs: Programs, params: Any) -> Callable[[], object]:
@@ -198,18 +209,24 @@ def _prepare_step(programs: Programs, params: Any) -> Callable[[], object]:
 
 
 def _prepare_video(
-    segmenter: Segmenter, programs: Programs, frames: int, folder: Path
-) -> Iterator[Part]:
-    """A step with a video read before it and an overlay written after it."""
+    segmenter: Segmenter, programs: Programs, folder: Path
+) -> Callable[[], list[float]]:
+    """What `segment` does: a video read, masks and an overlay written, the network between them."""
     source = folder / "source.mp4"
-    images = itertools.cycle(programs.images)
-    write_video(source, itertools.islice(images, 1 + WARM_UP + frames), 24)
-    with open_video(str(source)) as video, VideoWriter(folder / "result.mp4", 24) as writer:
-        pictures = iter(video)
-        tracker = segmenter.start(next(pictures).image, programs.labels)
+    write_video(source, itertools.islice(itertools.cycle(programs.images), 2 + VIDEO_FRAMES), 24)
 
-        def run() -> None:
-            frame = next(pictures)
-            writer.write(paint_overlay(frame.image, tracker.step(frame.image)), frame.time)
+    def take_turn() -> list[float]:
+        segmented: list[float] = []
+        with open_video(str(source)) as video:
+            segment_video(
+                segmenter,
+                video,
+                {0: programs.labels},
+                folder / "out",
+                overwrite=True,
+                report_frame=lambda *_: segmented.append(time.perf_counter()),
+            )
+        # From the end of the first step on, and with all that is written after the last.
+        return [1000 * (time.perf_counter() - segmented[1]) / VIDEO_FRAMES]
 
-        yield Part("video", run, None)
+    return take_turn

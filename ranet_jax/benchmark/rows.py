@@ -77,17 +77,23 @@ def add_shares(rows: list[dict[str, Any]], rates: dict[str, float]) -> None:
 
 
 def compute_ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Computes how steps scale.
+    """Computes how steps scale, and what a frame costs beside the network alone.
 
     Args:
         rows: of `describe_row`.
 
     Returns:
-        Five objects over one in time, and several clips over one in frames a second, by name;
+        Of one clip of one object a step, and one with a video read and written, over the network;
+        five objects over one in time, and several clips over one in frames a second. By name, and
         without what was not timed.
     """
+    single = {row["part"]: row for row in rows if row["clips"] == row["objects"] == 1}
     steps = {(row["clips"], row["objects"]): row for row in rows if row["part"] == "step"}
-    ratios = {}
+    ratios = {
+        f"{part}_over_network": single[part]["ms_median"] / single["network"]["ms_median"]
+        for part in ("step", "video")
+        if part in single and "network" in single
+    }
     if (1, 1) in steps and (1, 5) in steps:
         ratios["five_objects_over_one"] = steps[1, 5]["ms_median"] / steps[1, 1]["ms_median"]
     for clips in (4, 8):

@@ -3,18 +3,18 @@
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-WARM_UP = 2
-"""Runs of a row before the clock starts."""
+TURN = 4
+"""Runs of a program before it is another one's turn."""
 
-FEWEST, SECONDS = 3, 3.0
-"""A row ends after so many seconds, but not before so many runs."""
+SECONDS = 6.0
+"""Rows end after so many seconds for each of them, but not before each had a turn."""
 
 
 class CompilationCounter:
@@ -35,28 +35,45 @@ class CompilationCounter:
         jax.monitoring.unregister_event_duration_listener(self._listen)
 
 
-def measure(run: Callable[[], object], frames: int, counter: CompilationCounter) -> list[float]:
-    """Times a function.
+def time_runs(run: Callable[[], object]) -> list[float]:
+    """Times a function: the milliseconds of each of some runs.
 
     Args:
         run: the function, which must wait for its own result.
-        frames: how often it runs, at most.
+    """
+    # Not timed: the threads of what ran before, such as an encoder's, may be at work.
+    run()
+    milliseconds = []
+    for _ in range(TURN):
+        start = time.perf_counter()
+        run()
+        milliseconds.append(1000 * (time.perf_counter() - start))
+    return milliseconds
+
+
+def measure(
+    turns: Sequence[Callable[[], list[float]]], frames: int, counter: CompilationCounter
+) -> list[list[float]]:
+    """Times things in turn, so that whatever else the machine does hits them alike.
+
+    Args:
+        turns: of each thing, what does it a few times and gives the milliseconds of each.
+        frames: after how many of the first one there is an end; it may be a few more.
         counter: of compilations while the clock runs.
 
     Returns:
-        Milliseconds of each run after the warm-up: `frames`, or fewer if they take long.
+        Of each thing the milliseconds, without those of its first turn, which warms up.
     """
-    for _ in range(WARM_UP):
-        run()
-    milliseconds: list[float] = []
+    for turn in turns:
+        turn()
+    milliseconds: list[list[float]] = [[] for _ in turns]
     begin = time.perf_counter()
     with counter:
-        while len(milliseconds) < frames and (
-            len(milliseconds) < FEWEST or time.perf_counter() - begin < SECONDS
+        while not (done := len(milliseconds[0])) or (
+            done < frames and time.perf_counter() - begin < SECONDS * len(turns)
         ):
-            start = time.perf_counter()
-            run()
-            milliseconds.append(1000 * (time.perf_counter() - start))
+            for turn, taken in zip(turns, milliseconds, strict=True):
+                taken += turn()
     return milliseconds
 
 
@@ -71,7 +88,7 @@ def measure_rates(dtype: jnp.dtype) -> dict[str, float]:
     """
 
     def find_fastest(run: Callable[[], jax.Array]) -> float:
-        times = measure(lambda: run().block_until_ready(), 5, CompilationCounter())
+        times = time_runs(lambda: run().block_until_ready())
         return min(times) / 1000
 
     multiply = jax.jit(lambda x: jnp.matmul(x, x, precision="highest"))

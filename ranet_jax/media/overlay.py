@@ -25,10 +25,17 @@ def paint_overlay(frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Returns:
         A new uint8 RGB array [h, w, 3].
     """
-    painted = cv2.addWeighted(frame, 1 - _OPACITY, np.take(_COLOURS, labels, axis=0), _OPACITY, 0)
+    overlay = frame.copy()
+    x, y, w, h = cv2.boundingRect(labels)
     # One pixel on a small frame, two at 480p, four at 1080p: equally thin to the eye.
     thickness = max(1, round(min(labels.shape) / 270))
+    # Nothing but the box of all objects is painted, with as much around it as a contour looks at.
+    top, left = max(y - thickness, 0), max(x - thickness, 0)
+    box = np.s_[top : y + h + thickness, left : x + w + thickness]
+    labels, frame = labels[box], frame[box]
+    painted = cv2.addWeighted(frame, 1 - _OPACITY, np.take(_COLOURS, labels, axis=0), _OPACITY, 0)
     window = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)
     contour = cv2.dilate(labels, window) != cv2.erode(labels, window)
     painted[contour] = _LINES[labels[contour]]
-    return cv2.copyTo(painted, labels, frame.copy())
+    overlay[box] = cv2.copyTo(painted, labels, frame.copy())
+    return overlay

@@ -237,7 +237,7 @@ class Results:
             write_mask(unfinished, mask)
         labels_path.parent.mkdir(exist_ok=True)
         with replace_file(labels_path) as unfinished:
-            Image.fromarray(saved["labels"]).save(unfinished, compress_level=1)
+            write_mask(unfinished, saved["labels"])
         append_confidence(self.folder / CONFIDENCE, confidence)
         self._save(index + 1, saved)
         self.finished, self.saved = index + 1, saved

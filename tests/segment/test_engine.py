@@ -277,7 +277,7 @@ def test_full_disk(folder, masks, undisturbed, tmp_path, monkeypatch):
     written = []
 
     def fill(path, mask):
-        if len(written) == 5:
+        if len(written) == 10:  # a frame has a mask, and labels to go on with
             path.write_bytes(b"half a mas")
             raise OSError(errno.ENOSPC, "No space left on device")
         write_mask(path, mask)
