@@ -7,7 +7,8 @@ Prints a table and JSON. A case is a number of clips and of objects, such as 8x1
     template   the work of a first frame, from arrays on the device
     network    the network alone, from arrays on the device
     step       a whole frame: uint8 pixels on the host to labels on the host
-    video      a frame of `segment`: a step, and an MP4 read, masks and overlay written; one clip
+    video      a frame of `segment`: a step, and an MP4 read, masks and overlay written; one clip,
+               of which each number is the mean of 16 frames
 
 The rows of a case are timed in turn, a few runs each, so that a machine whose speed wanders does so
 for all of them. Clips go through one program together (`vmap`). Objects take the smallest slot size
@@ -46,7 +47,7 @@ def main() -> None:
         "--frames",
         type=int,
         default=100,
-        help="timed runs of a row, in fours (a video once a turn)",
+        help="timed runs of a row, in fours; fewer where they take long",
     )
     parser.add_argument("--cases", type=parse_cases, default=CASES, help=f"default: {CASES}")
     parser.add_argument(

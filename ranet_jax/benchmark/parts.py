@@ -56,7 +56,7 @@ def time_case(
     Args:
         segmenter: the network.
         case: how many clips and objects.
-        frames: runs of each part, see `timing.measure`.
+        frames: timed runs of each part, about, see `timing.measure`.
         counter: of compilations while the clock runs.
 
     Returns:
@@ -64,7 +64,8 @@ def time_case(
     """
     rows = []
     programs = compile_case(segmenter, case)
-    print(f"{case.clips}x{case.objects}: {programs.seconds:.1f} s of compilation, apart")
+    name = f"{case.clips}x{case.objects}"
+    print(f"{name}: {programs.seconds:.1f} s of compilation, apart; now timed in turn", flush=True)
     with _list_parts(segmenter, case, programs) as parts:
         taken = measure([part.take_turn for part in parts], frames, counter)
     for part, milliseconds in zip(parts, taken, strict=True):
@@ -72,7 +73,7 @@ def time_case(
         if part.program and case.objects == 1 and segmenter.model == RANet():
             row["released_gflop"] = RELEASED_GFLOP[part.name] * case.clips
         rows.append(row | {"case_compile_seconds": programs.seconds})
-        print(f"{case.clips}x{case.objects}: {part.name} {row['ms_median']:.2f} ms", flush=True)
+        print(f"{name}: {part.name} {row['ms_median']:.2f} ms", flush=True)
     return rows
 
 

@@ -83,7 +83,7 @@ def compute_ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
         rows: of `describe_row`.
 
     Returns:
-        Of one clip of one object a step, and one with a video read and written, over the network;
+        For one clip of one object, the time of a step and of a video's frame over the network's;
         five objects over one in time, and several clips over one in frames a second. By name, and
         without what was not timed.
     """

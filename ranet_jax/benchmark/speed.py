@@ -28,7 +28,7 @@ def run_benchmark(segmenter: Segmenter, cases: list[Case], frames: int) -> dict[
     Args:
         segmenter: the network.
         cases: see `Case`.
-        frames: runs of each row, see `timing.measure`.
+        frames: timed runs of each row, about, see `timing.measure`.
 
     Returns:
         All that was found, as JSON.

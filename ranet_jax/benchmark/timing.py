@@ -58,7 +58,8 @@ def measure(
 
     Args:
         turns: of each thing, what does it a few times and gives the milliseconds of each.
-        frames: after how many of the first one there is an end; it may be a few more.
+        frames: after how many of the first one there is an end, if not sooner, after `SECONDS` for
+            each thing; it may be a few more.
         counter: of compilations while the clock runs.
 
     Returns:
@@ -69,12 +70,12 @@ def measure(
     milliseconds: list[list[float]] = [[] for _ in turns]
     begin = time.perf_counter()
     with counter:
-        while not (done := len(milliseconds[0])) or (
-            done < frames and time.perf_counter() - begin < SECONDS * len(turns)
-        ):
+        while True:
             for turn, taken in zip(turns, milliseconds, strict=True):
                 taken += turn()
-    return milliseconds
+            seconds = time.perf_counter() - begin
+            if len(milliseconds[0]) >= frames or seconds >= SECONDS * len(turns):
+                return milliseconds
 
 
 def measure_rates(dtype: jnp.dtype) -> dict[str, float]:

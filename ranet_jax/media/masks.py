@@ -163,5 +163,5 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
     """
     image = Image.fromarray(labels.astype(np.uint8), mode="P")
     image.putpalette(PALETTE)
-    # Runs of equal bytes alone: half the time, and a mask is smaller for it.
+    # Runs of equal bytes alone: half the time, and masks of few objects are smaller for it.
     image.save(path, compress_type=zlib.Z_RLE)

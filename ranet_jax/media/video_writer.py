@@ -176,7 +176,7 @@ class VideoWriter:
         self._stream = container.add_stream(
             "libx264",
             self._rate,
-            # A quarter of the time of x264's usual preset; up to a fifth larger, and 0.7 dB less.
+            # A quarter of the time of x264's usual preset, up to a fifth larger and 0.7 dB less.
             options={"crf": "19", "preset": "superfast"},
             width=shape[1] + shape[1] % 2,
             height=shape[0] + shape[0] % 2,
