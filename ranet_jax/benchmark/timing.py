@@ -89,8 +89,7 @@ def measure_rates(dtype: jnp.dtype) -> dict[str, float]:
     """
 
     def find_fastest(run: Callable[[], jax.Array]) -> float:
-        times = time_runs(lambda: run().block_until_ready())
-        return min(times) / 1000
+        return min(time_runs(lambda: run().block_until_ready())) / 1000
 
     multiply = jax.jit(lambda x: jnp.matmul(x, x, precision="highest"))
     rate, side, seconds = 0.0, 1024, 0.0
